@@ -1,0 +1,1 @@
+"""What surveys publish: spectrum layouts, catalogues, addresses, download, and the mock archive."""

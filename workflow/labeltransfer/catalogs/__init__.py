@@ -1,0 +1,1 @@
+"""Cross-match, selection with reasons, label distance, and the ledger of every star's fate."""

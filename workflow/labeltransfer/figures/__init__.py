@@ -1,0 +1,1 @@
+"""The papers' figures: tables in, matplotlib figures out."""

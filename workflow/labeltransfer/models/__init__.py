@@ -1,0 +1,1 @@
+"""Spectral models: training, label inference, one file format."""

@@ -1,0 +1,1 @@
+"""Common grid, rest frame, masks, Eq. 1 normalisation, and the chunked store."""

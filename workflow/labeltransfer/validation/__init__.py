@@ -1,0 +1,1 @@
+"""Cross-validation, bootstrap, error calibration, and comparison with published numbers."""
