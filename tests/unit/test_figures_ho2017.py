@@ -1,0 +1,72 @@
+"""The figures of Ho et al. 2017, drawn from mock tables whose statistics are known."""
+
+
+import numpy as np
+from astropy.table import Table
+
+LABELS = ("teff", "logg", "fe_h", "alpha_m", "a_k")
+
+
+def mock_giants(n_star, rng):
+    """Labels of mock giants: a thin and a thick disk on the giant branch, with a red clump."""
+    thick = rng.random(n_star) < 0.3
+    fe_h = np.where(thick, rng.normal(-0.5, 0.3, n_star), rng.normal(-0.1, 0.2, n_star))
+    alpha_m = np.where(thick, 0.22 - 0.05 * fe_h, 0.05 - 0.1 * fe_h) + rng.normal(0.0, 0.025, n_star)
+    clump = rng.random(n_star) < 0.35
+    logg = np.where(clump, rng.normal(2.45, 0.07, n_star), 3.7 - 2.7 * rng.beta(1.2, 1.8, n_star))
+    teff = 3790.0 + 385.0 * logg - 260.0 * fe_h + rng.normal(0.0, 35.0, n_star)
+    teff = np.where(clump, 4780.0 - 200.0 * fe_h + rng.normal(0.0, 50.0, n_star), teff)
+    a_k = rng.exponential(0.08, n_star)
+    return {"teff": teff, "logg": logg, "fe_h": fe_h, "alpha_m": alpha_m, "a_k": a_k}
+
+
+def mock_comparison(n_star, seed=1):
+    """A mock table of reference stars, the Cannon precise and the pipeline less so and biased."""
+    rng = np.random.default_rng(seed)
+    table = Table({f"{label}_apogee": values for label, values in mock_giants(n_star, rng).items()})
+    table["snr"] = np.exp(rng.normal(np.log(70.0), 0.7, n_star))
+    table["snr_g"] = 0.25 * table["snr"]
+    worse = np.sqrt(1.0 + (60.0 / table["snr"]) ** 2)
+    for label, cannon, pipeline, bias, bootstrap in (
+        ("teff", 60.0, 85.0, -20.0, 4.4),
+        ("logg", 0.13, 0.26, 0.18, 0.012),
+        ("fe_h", 0.06, 0.08, -0.09, 0.006),
+        ("alpha_m", 0.037, None, None, 0.0042),
+        ("a_k", 0.05, None, None, 0.01),
+    ):
+        apogee = table[f"{label}_apogee"]
+        table[f"{label}_cannon"] = apogee + cannon * worse * rng.normal(size=n_star)
+        table[f"{label}_bootstrap"] = bootstrap * worse
+        if pipeline is not None:
+            table[f"{label}_lamost"] = apogee + bias + pipeline * worse**1.3 * rng.normal(size=n_star)
+    return table
+
+
+def mock_survey(n_star, seed=2):
+    """A mock survey catalogue: dwarfs and giants with pipeline labels and positions."""
+    rng = np.random.default_rng(seed)
+    giant = rng.random(n_star) < 0.25
+    labels = mock_giants(n_star, rng)
+    teff = np.where(giant, labels["teff"], rng.normal(5700.0, 550.0, n_star).clip(3900.0, 8000.0))
+    logg = np.where(giant, labels["logg"], 4.65 - 0.4 * ((teff - 4000.0) / 2500.0).clip(0, 1) ** 2)
+    logg = logg + rng.normal(0.0, 0.1, n_star)
+    ra = rng.uniform(0.0, 360.0, n_star)
+    dec = np.degrees(np.arcsin(rng.uniform(-0.17, 0.98, n_star)))
+    return Table(
+        {
+            "teff": teff,
+            "logg": logg,
+            "fe_h": labels["fe_h"],
+            "alpha_m": labels["alpha_m"],
+            "ra": ra,
+            "dec": dec,
+        }
+    )
+
+
+def mock_distance(survey, seed=3):
+    """Mock label distances: small on the giant branch, large on the main sequence."""
+    rng = np.random.default_rng(seed)
+    main_sequence = np.maximum(survey["logg"] - 3.6, 0.0) / 0.2
+    hot = np.maximum(survey["teff"] - 5300.0, 0.0) / 300.0
+    return np.hypot(main_sequence, hot) + rng.gamma(3.0, 0.25, len(survey))

@@ -1,0 +1,226 @@
+"""Panels that several figures share: densities, Kiel diagrams, printed statistics, frames, input checks."""
+
+import numpy as np
+from matplotlib.colors import LogNorm
+
+from labeltransfer.figures.style import DENSITY, MINUS, ON_BLACK, axis_title, robust_range
+from labeltransfer.validation.statistics import bias_and_scatter
+
+
+def contour_levels(density, n_sigma=(0.5, 1.0, 1.5, 2.0)):
+    """Densities whose contours enclose 1 - exp(-n^2 / 2) of all stars: n sigma in two dimensions.
+
+    Parameters
+    ----------
+    density : (n_x, n_y) array
+        Stars per cell.
+    n_sigma : sequence of float
+
+    Returns
+    -------
+    levels : (n_level,) array
+        Strictly increasing; levels that the density cannot tell apart are given once, empty without stars.
+    """
+    cells = np.sort(np.asarray(density, dtype=float).ravel())[::-1]
+    total = cells.sum()
+    if not total > 0:
+        return np.array([])
+    enclosed = np.cumsum(cells) / total
+    fractions = -np.expm1(-0.5 * np.square(n_sigma))
+    return np.unique(cells[np.minimum(np.searchsorted(enclosed, fractions), cells.size - 1)])
+
+
+def float_column(table, name, figure_name, table_name):
+    """A column as floats with NaN for masked values; a clear error where the table lacks it."""
+    if name not in table.colnames:
+        raise ValueError(
+            f"{figure_name} needs column '{name}' of the {table_name} table, "
+            f"which has: {', '.join(table.colnames)}. "
+            "Make that table with a run that provides the column, or ask for fewer labels (argument labels)."
+        )
+    values = table[name]
+    if getattr(values, "unit", None) is not None and hasattr(values, "value"):
+        values = values.value
+    return np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
+
+
+def same_length(figure_name, **arrays):
+    """Arrays of one figure as floats; an error that tells their lengths where these differ."""
+    arrays = {
+        name: np.ma.filled(np.ma.asarray(array).astype(float), np.nan) for name, array in arrays.items()
+    }
+    if len({array.shape for array in arrays.values()}) > 1:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"{figure_name} needs arrays of the same shape, found {shapes}")
+    return tuple(arrays.values())
+
+
+def choose_range(values, published, at_least=0.9):
+    """The published range if it holds most values, else the range of the values."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    inside = (values >= published[0]) & (values <= published[1])
+    return published if values.size == 0 or inside.mean() >= at_least else robust_range(values)
+
+
+def choose_half_range(residuals, published, at_least=0.8):
+    """The published half range if it holds most residuals, else that of 98 per cent of them."""
+    residuals = np.abs(np.asarray(residuals, dtype=float))
+    residuals = residuals[np.isfinite(residuals)]
+    if residuals.size == 0 or np.mean(residuals <= published) >= at_least:
+        return published
+    return float(np.percentile(residuals, 98))
+
+
+def say_no_stars(axes, message="no stars"):
+    """Write into an empty panel why it is empty."""
+    axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", color="0.4")
+
+
+def cells_per_side(n_star, at_most):
+    """Cells along a side of a panel: large ones for few stars, which would not be seen in small ones."""
+    return int(np.clip(1.5 * np.sqrt(n_star), 15, at_most))
+
+
+def count_cells(x, y, x_range, y_range, bins):
+    """Stars per cell, (bins_y, bins_x) as an image wants it."""
+    good = np.isfinite(x) & np.isfinite(y)
+    return np.histogram2d(x[good], y[good], bins=bins, range=(x_range, y_range))[0].T
+
+
+def show_density(axes, counts, x_range, y_range, cmap, norm):
+    """One image of the cells with stars; its size depends on the cells alone."""
+    image = axes.imshow(
+        np.ma.masked_equal(counts, 0), extent=(*x_range, *y_range), cmap=cmap, norm=norm, zorder=1.5
+    )
+    axes.set(xlim=x_range, ylim=y_range)
+    if not counts.any():
+        say_no_stars(axes)
+    return image
+
+
+def log_norm(*counts):
+    """One logarithmic scale for several densities; it spans a decade even where no cell has two stars."""
+    return LogNorm(1.0, max(10.0, *(float(count.max(initial=0.0)) for count in counts)))
+
+
+def format_number(value, unit=""):
+    """Three significant digits with a true minus sign; a dash where there is no value."""
+    if not np.isfinite(value):
+        return "\N{EN DASH}"
+    text = np.format_float_positional(value, precision=3, unique=False, fractional=False, trim="k")
+    return text.rstrip(".").replace("-", MINUS) + (f" {unit}" if unit else "")
+
+
+def print_statistics(axes, difference, unit, outside=0, place=(0.04, 0.04)):
+    """Scatter, bias and number of stars in a corner of a panel."""
+    n_star = np.count_nonzero(np.isfinite(difference))
+    if n_star == 0:
+        return
+    bias, scatter = bias_and_scatter(difference)
+    # One star has a bias and no scatter.
+    scatter = scatter if n_star > 1 else np.nan
+    stars = f"{n_star:,} stars" + (f", {outside:,} outside" if outside else "")
+    axes.text(
+        *place,
+        f"scatter {format_number(scatter, unit)}\nbias {format_number(bias, unit)}\n{stars}",
+        transform=axes.transAxes,
+        ha="left",
+        va="bottom" if place[1] < 0.5 else "top",
+        fontsize=7.5,
+        linespacing=1.1,
+        gid="statistics",
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+        zorder=4,
+    )
+
+
+def set_kiel_axes(axes, ranges):
+    """Axes of a Kiel diagram: hot stars left, giants at the top."""
+    axes.set(xlim=ranges["teff"][::-1], ylim=ranges["logg"][::-1], xlabel=axis_title("teff"))
+
+
+def choose_kiel_ranges(teff, logg, published, limits):
+    """Ranges of Teff and logg: those asked for, else the published ones, else those of the stars."""
+    good = np.isfinite(teff) & np.isfinite(logg)
+    ranges = {
+        "teff": choose_range(teff[good], published["teff"]),
+        "logg": choose_range(logg[good], published["logg"]),
+    }
+    return {**ranges, **(limits or {})}
+
+
+def show_survey(axes, teff, logg, ranges):
+    """The whole survey as a black cloud: fine cells, darker where there are more stars."""
+    bins = cells_per_side(4 * teff.size, 220)
+    counts = count_cells(teff, logg, ranges["teff"], ranges["logg"], bins)
+    axes.imshow(
+        np.ma.masked_equal(counts, 0),
+        extent=(*ranges["teff"], *ranges["logg"]),
+        cmap=DENSITY,
+        norm=log_norm(counts),
+        zorder=1,
+    )
+    set_kiel_axes(axes, ranges)
+    return counts
+
+
+def random_rows(good, n_star, seed):
+    """At most `n_star` of the good rows, drawn without replacement, in the table's order."""
+    rows = np.flatnonzero(good)
+    if rows.size <= n_star:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, n_star, replace=False))
+
+
+def show_colored_stars(axes, teff, logg, values, norm):
+    """Stars coloured by a value, as one rasterised collection."""
+    good = np.isfinite(teff) & np.isfinite(logg) & np.isfinite(values)
+    n_star = np.count_nonzero(good)
+    if n_star == 0:
+        say_no_stars(axes)
+    # Smaller dots for larger samples, so that 20 stars are seen and 14,000 do not run together.
+    size = float(np.clip(3000.0 / max(n_star, 1), 1.5, 12.0))
+    return axes.scatter(
+        teff[good],
+        logg[good],
+        c=values[good],
+        s=size,
+        norm=norm,
+        cmap=ON_BLACK,
+        linewidths=0,
+        rasterized=True,
+        zorder=2,
+    )
+
+
+def spread_positions(positions, gap):
+    """Positions moved apart so that sorted neighbours keep a gap, each as near its own as its cluster allows.
+
+    Parameters
+    ----------
+    positions : (n,) array_like
+    gap : float
+
+    Returns
+    -------
+    (n,) array
+        In the order given.
+    """
+    positions = np.asarray(positions, dtype=float)
+    order = np.argsort(positions, kind="stable")
+    # Without the gaps the task is an isotonic regression: pool neighbours that would cross, at their mean.
+    pools = []
+    for rank, position in enumerate(positions[order]):
+        pools.append([position - rank * gap, 1])
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            value, size = pools.pop()
+            pools[-1] = [
+                (pools[-1][0] * pools[-1][1] + value * size) / (pools[-1][1] + size),
+                pools[-1][1] + size,
+            ]
+    spread = np.empty_like(positions)
+    spread[order] = np.repeat([pool[0] for pool in pools], [pool[1] for pool in pools]) + gap * np.arange(
+        positions.size
+    )
+    return spread

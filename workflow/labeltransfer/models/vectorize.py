@@ -1,0 +1,106 @@
+"""The polynomial vectorizer of The Cannon: labels to the terms that multiply its coefficients.
+
+Quadratic in five labels this is Eq. 6 of Ho et al. 2017: 1 constant, 5 linear and 15 quadratic terms.
+"""
+
+from functools import lru_cache
+from itertools import combinations_with_replacement
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Polynomial(NamedTuple):
+    """All monomials of some labels up to some order, as tables that make them and their derivatives cheap.
+
+    Terms come by rising order: the constant, the labels, then products in the order of the upper triangle
+    (11, 12, ..., 22, ...).  ``T`` is the number of terms, ``E`` that of derivatives that are not zero.
+
+    Attributes
+    ----------
+    exponents : (T, k) int array
+        Power of each label in each term.
+    parent, variable : (T,) int arrays
+        ``v[t] = v[parent[t]] * x[variable[t]]`` for t > 0; the parent always comes earlier.
+    slope_term, slope_label, slope_source : (E,) int arrays
+    slope_factor : (E,) float array
+        ``dv[slope_term] / dx[slope_label] = slope_factor * v[slope_source]``; all others are zero.
+    """
+
+    exponents: np.ndarray
+    parent: np.ndarray
+    variable: np.ndarray
+    slope_term: np.ndarray
+    slope_label: np.ndarray
+    slope_source: np.ndarray
+    slope_factor: np.ndarray
+
+
+@lru_cache(maxsize=32)
+def polynomial(n_label, order=2):
+    """Tables of all monomials of ``n_label`` labels up to ``order``.
+
+    Raises
+    ------
+    ValueError
+        If there is no label or the order is below one.
+    """
+    if n_label < 1 or order < 1:
+        raise ValueError(f"a polynomial needs >= 1 label and order >= 1, not {n_label} labels, order {order}")
+    products = [p for o in range(order + 1) for p in combinations_with_replacement(range(n_label), o)]
+    index = {p: t for t, p in enumerate(products)}
+    exponents = np.array([[p.count(k) for k in range(n_label)] for p in products])
+    parent = np.array([0] + [index[p[:-1]] for p in products[1:]])
+    variable = np.array([0] + [p[-1] for p in products[1:]])
+    slopes = []
+    for t, p in enumerate(products):
+        for k in sorted(set(p)):
+            lowered = list(p)
+            lowered.remove(k)
+            slopes.append((t, k, index[tuple(lowered)], p.count(k)))
+    term, label, source, factor = np.array(slopes).T.copy()
+    tables = Polynomial(exponents, parent, variable, term, label, source, factor.astype(float))
+    for table in tables:
+        table.flags.writeable = False  # the cache hands the same arrays to everyone
+    return tables
+
+
+def vectorize(x, terms):
+    """Terms of each star.
+
+    Parameters
+    ----------
+    x : (n, k) array
+        Centred and scaled labels.
+    terms : Polynomial
+        From `polynomial`.
+
+    Returns
+    -------
+    (n, T) float array
+    """
+    x = np.asarray(x, dtype=float)
+    v = np.ones((len(x), len(terms.parent)))
+    for t in range(1, len(terms.parent)):
+        np.multiply(v[:, terms.parent[t]], x[:, terms.variable[t]], out=v[:, t])
+    return v
+
+
+def vectorize_slopes(x, terms):
+    """Derivatives of the terms by the labels.
+
+    Parameters
+    ----------
+    x : (n, k) array
+        Centred and scaled labels.
+    terms : Polynomial
+        From `polynomial`.
+
+    Returns
+    -------
+    (n, T, k) float array
+    """
+    v = vectorize(x, terms)
+    slopes = np.zeros((*v.shape, terms.exponents.shape[1]))
+    slopes[:, terms.slope_term, terms.slope_label] = terms.slope_factor * v[:, terms.slope_source]
+    return slopes

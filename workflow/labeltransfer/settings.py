@@ -1,0 +1,153 @@
+"""What the configuration must satisfy beyond its schema, and the version of the code that a result came from."""
+
+import hashlib
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+FLOORS = ("archives", "catalogs", "spectra", "models", "validation", "figures")
+SETTINGS_FILE = "the configuration (config/config.yaml and any --configfile)"
+
+
+class ConfigError(ValueError):
+    """The configuration contradicts itself; the message names the key and the cure."""
+
+
+def validate_config(config, schema_path, files=()):
+    """Check the configuration against its schema, and against itself (`check_config`).
+
+    Parameters
+    ----------
+    config : dict
+        The merged configuration.
+    schema_path : str or Path
+        JSON schema, in YAML.
+    files : sequence of str or Path
+        The files it was merged from, to say in which of them a key stands.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, the file that holds it, what was found and what would do.
+    """
+    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(config))
+    if error is None:
+        check_config(config)
+        return
+    path = list(error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = list(error.schema.get("properties", {}))
+        unknown = [key for key in error.instance if key not in known]
+        problem = f"unknown key {unknown[0]!r}; known here: {', '.join(known)}"
+        path.append(unknown[0])
+    elif error.validator == "required":
+        problem = error.message.replace("is a required property", "is missing")
+    else:
+        problem = f"{error.message} ({error.schema.get('description', 'see config/README.md')})"
+    raise ConfigError(f"{_where(path, files)}: {'.'.join(map(str, path)) or 'top level'}: {problem}")
+
+
+def _where(path, files):
+    """The last file that holds the key, else the configuration as a whole (a value from the command line)."""
+    for file in reversed([Path(file) for file in files]):
+        node = yaml.safe_load(file.read_text(encoding="utf-8"))
+        try:
+            for key in path:
+                node = node[key]
+        except (KeyError, IndexError, TypeError):
+            continue
+        return str(file)
+    return "configuration (no file holds this key; see --config and config/config.yaml)"
+
+
+def check_config(config):
+    """Check what a schema cannot: that parts of the configuration agree with each other.
+
+    Parameters
+    ----------
+    config : dict
+        The merged configuration.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, what it holds and what would do.
+    """
+    for name in config["run"]:
+        if name not in config["studies"]:
+            raise ConfigError(
+                f"{SETTINGS_FILE}: run names the study {name!r}, but studies has only {', '.join(config['studies'])}"
+            )
+    if config["grid"]["lower"] >= config["grid"]["upper"]:
+        raise ConfigError(f"{SETTINGS_FILE}: grid.lower must be below grid.upper")
+    for name, study in config["studies"].items():
+        for key in ("pipeline", "nuisance"):
+            strange = [label for label in study[key] if label not in study["labels"]]
+            if strange:
+                raise ConfigError(
+                    f"{SETTINGS_FILE}: studies.{name}.{key} names {', '.join(strange)}, which is no label of the study"
+                )
+        distance = study["distance"]
+        if distance is not None and set(distance["scale"]) - set(study["pipeline"]):
+            raise ConfigError(
+                f"{SETTINGS_FILE}: studies.{name}.distance.scale names a label without a pipeline value; "
+                f"studies.{name}.pipeline has {', '.join(study['pipeline'])}"
+            )
+
+
+def code_versions():
+    """Digest the library floor by floor, so that a changed module reruns the rules that rest on it.
+
+    Returns
+    -------
+    dict
+        Name of the floor -> first 12 hexadecimal digits of the sha256 of its source files.
+    """
+    root = Path(__file__).parent
+    return {floor: _digest(sorted((root / floor).glob("*.py"))) for floor in FLOORS}
+
+
+def _digest(paths):
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def describe(schema):
+    """Write the keys of a schema as a list in Markdown: what config/README.md holds.
+
+    Parameters
+    ----------
+    schema : dict
+        JSON schema of the configuration; every property has a description.
+
+    Returns
+    -------
+    str
+    """
+    return "\n".join(_described(schema, schema, 0))
+
+
+def _described(node, schema, depth):
+    node = _resolved(node, schema)
+    for name, child in node.get("properties", {}).items():
+        child = _resolved(child, schema)
+        yield f"{'  ' * depth}- `{name}`: {child.get('description', '')}".rstrip(" :")
+        yield from _described(child, schema, depth + 1)
+    for child in (node.get("additionalProperties"), node.get("items")):
+        if isinstance(child, dict):
+            yield from _described(child, schema, depth)
+
+
+def _resolved(node, schema):
+    """The node itself, what it refers to, or the choice of it that is an object."""
+    if "$ref" in node:
+        return schema["$defs"][node["$ref"].rpartition("/")[2]]
+    for choice in node.get("anyOf", []):
+        if choice.get("type") == "object":
+            return {**choice, "description": node.get("description", "")}
+    return node

@@ -1,0 +1,105 @@
+"""Training and test sets, folds and bootstrap samples; a star is never on both sides of a split.
+
+A star recurs in several plans and releases. Splitting spectra instead of stars would test a model on stars
+that it has seen, so every function here takes `star`, a number or name per row that equal stars share.
+"""
+
+import numpy as np
+
+
+def train_test_split(star, fraction=0.8, seed=0):
+    """Choose the stars to train on; the others are the test set.
+
+    Parameters
+    ----------
+    star : (n,) array_like
+        Which star a row belongs to.
+    fraction : float, optional
+        Fraction of the stars to train on (Ho et al. 2017 use 80 %).
+    seed : int
+        Of the random draw.
+
+    Returns
+    -------
+    train : (n,) bool
+        True for rows of training stars.
+
+    Raises
+    ------
+    ValueError
+        If a side would be empty.
+    """
+    number, n_star = _numbered(star)
+    n_train = round(fraction * n_star)
+    if not 0 < n_train < n_star:
+        raise ValueError(f"a fraction {fraction!r} of {n_star} stars leaves one side of the split empty")
+    chosen = np.zeros(n_star, dtype=bool)
+    chosen[np.random.default_rng(seed).permutation(n_star)[:n_train]] = True
+    return chosen[number]
+
+
+def k_folds(star, k=5, seed=0):
+    """Divide stars over k folds of equal size (to one star).
+
+    Parameters
+    ----------
+    star : (n,) array_like
+        Which star a row belongs to.
+    k : int, optional
+        Number of folds.
+    seed : int
+        Of the random draw.
+
+    Returns
+    -------
+    fold : (n,) int64
+        Number of the fold, 0 to k - 1, that holds the row out.
+
+    Raises
+    ------
+    ValueError
+        If k is below 2 or above the number of stars.
+    """
+    number, n_star = _numbered(star)
+    if not 2 <= k <= n_star:
+        raise ValueError(f"folds must number between 2 and {n_star}, the number of stars: found {k}")
+    fold = np.empty(n_star, dtype=np.int64)
+    fold[np.random.default_rng(seed).permutation(n_star)] = np.arange(n_star) % k
+    return fold[number]
+
+
+def bootstrap_rows(n, n_models=20, seed=0):
+    """Draw bootstrap samples of n rows with replacement, one for each model.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows (one row per star).
+    n_models : int, optional
+        Number of samples (Ho et al. 2017 use 20).
+    seed : int
+        Of the random draws. Model i has a stream of its own, so it stays the same when models are added.
+
+    Returns
+    -------
+    rows : (n_models, n) int64
+        Row numbers of each sample, ascending.
+
+    Raises
+    ------
+    ValueError
+        If n or n_models is below 1.
+    """
+    if n < 1 or n_models < 1:
+        raise ValueError(f"a bootstrap needs at least one row and one model: found {n} and {n_models}")
+    return np.sort(
+        [np.random.default_rng([seed, model]).integers(0, n, n) for model in range(n_models)], axis=1
+    )
+
+
+def _numbered(star):
+    star = np.asarray(star)
+    if star.ndim != 1:
+        raise ValueError(f"star must be one-dimensional: found shape {star.shape}")
+    names, number = np.unique(star, return_inverse=True)
+    return number, len(names)

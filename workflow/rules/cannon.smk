@@ -1,0 +1,58 @@
+# The Cannon: train, with the 4-sigma self-clip of the reference set, and bootstrap models.
+
+
+rule train:
+    input:
+        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+        stars="results/{study}/catalogs/reference_set.fits",
+        starts=lambda w: config["studies"][w.study]["starts"] or [],
+    output:
+        model="results/{study}/models/cannon.h5",
+        clip="results/{study}/models/reference_clip.fits",
+    log:
+        "logs/{study}/train.log",
+    benchmark:
+        "logs/{study}/train.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        model=lambda w: config["studies"][w.study]["model"],
+        code=[CODE["spectra"], CODE["models"]],
+    message:
+        "{wildcards.study}: training on the reference set"
+    script:
+        "../scripts/train.py"
+
+
+rule bootstrap:
+    input:
+        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+        stars="results/{study}/catalogs/reference_set.fits",
+        clip="results/{study}/models/reference_clip.fits",
+    output:
+        model="results/{study}/models/bootstrap/{replicate}.h5",
+    log:
+        "logs/{study}/bootstrap/{replicate}.log",
+    benchmark:
+        "logs/{study}/bootstrap/{replicate}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        model=lambda w: config["studies"][w.study]["model"],
+        n_models=lambda w: config["studies"][w.study]["validation"]["bootstrap"],
+        seed=config["seed"],
+        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+    message:
+        "{wildcards.study}: bootstrap model {wildcards.replicate}"
+    script:
+        "../scripts/bootstrap.py"

@@ -1,0 +1,285 @@
+# The figures of Ho et al. 2017: a figure is a rule, each with its inputs by name, all drawn by one short script.
+
+
+rule figure_01:
+    input:
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        pdf="results/{study}/figures/figure_01.pdf",
+        png=report(
+            "results/{study}/figures/figure_01.png",
+            caption="../report/ho2017/figure_01.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "1"},
+        ),
+    log:
+        "logs/{study}/figure_01.log",
+    benchmark:
+        "logs/{study}/figure_01.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        source=SOURCE,
+        study=lambda w: config["studies"][w.study],
+        seed=config["seed"],
+        grid=config["grid"],
+        preparation=config["preparation"],
+        code=[CODE["catalogs"], CODE["spectra"], CODE["models"], CODE["figures"]],
+    message:
+        "{wildcards.study}: {rule}"
+    script:
+        "../scripts/figure_ho2017.py"
+
+
+use rule figure_01 as figure_02 with:
+    input:
+        stars="results/{study}/catalogs/reference_set.fits",
+        fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
+        apogee="results/{study}/archive/example_apogee.fits",
+        windows=config["preparation"]["windows"],
+    output:
+        pdf="results/{study}/figures/figure_02.pdf",
+        png=report(
+            "results/{study}/figures/figure_02.png",
+            caption="../report/ho2017/figure_02.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "2"},
+        ),
+    log:
+        "logs/{study}/figure_02.log",
+    benchmark:
+        "logs/{study}/figure_02.tsv"
+
+
+use rule figure_01 as figure_03 with:
+    input:
+        survey="results/{study}/catalogs/survey.fits",
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        pdf="results/{study}/figures/figure_03.pdf",
+        png=report(
+            "results/{study}/figures/figure_03.png",
+            caption="../report/ho2017/figure_03.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "3"},
+        ),
+    log:
+        "logs/{study}/figure_03.log",
+    benchmark:
+        "logs/{study}/figure_03.tsv"
+
+
+use rule figure_01 as figure_04 with:
+    input:
+        model="results/{study}/models/cannon.h5",
+        features="resources/lines/spectral_features.csv",
+        dibs="resources/lines/dibs.csv",
+    output:
+        pdf="results/{study}/figures/figure_04.pdf",
+        png=report(
+            "results/{study}/figures/figure_04.png",
+            caption="../report/ho2017/figure_04.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "4"},
+        ),
+    log:
+        "logs/{study}/figure_04.log",
+    benchmark:
+        "logs/{study}/figure_04.tsv"
+
+
+use rule figure_01 as figure_05 with:
+    input:
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        pdf="results/{study}/figures/figure_05.pdf",
+        png=report(
+            "results/{study}/figures/figure_05.png",
+            caption="../report/ho2017/figure_05.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "5"},
+        ),
+    log:
+        "logs/{study}/figure_05.log",
+    benchmark:
+        "logs/{study}/figure_05.tsv"
+
+
+use rule figure_01 as figure_06 with:
+    input:
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        pdf="results/{study}/figures/figure_06.pdf",
+        png=report(
+            "results/{study}/figures/figure_06.png",
+            caption="../report/ho2017/figure_06.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "6"},
+        ),
+    log:
+        "logs/{study}/figure_06.log",
+    benchmark:
+        "logs/{study}/figure_06.tsv"
+
+
+use rule figure_01 as figure_07 with:
+    input:
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        pdf="results/{study}/figures/figure_07.pdf",
+        png=report(
+            "results/{study}/figures/figure_07.png",
+            caption="../report/ho2017/figure_07.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "7"},
+        ),
+    log:
+        "logs/{study}/figure_07.log",
+    benchmark:
+        "logs/{study}/figure_07.tsv"
+
+
+use rule figure_01 as figure_08 with:
+    input:
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        pdf="results/{study}/figures/figure_08.pdf",
+        png=report(
+            "results/{study}/figures/figure_08.png",
+            caption="../report/ho2017/figure_08.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "8"},
+        ),
+    log:
+        "logs/{study}/figure_08.log",
+    benchmark:
+        "logs/{study}/figure_08.tsv"
+
+
+use rule figure_01 as figure_09 with:
+    input:
+        survey="results/{study}/catalogs/survey.fits",
+        sample="results/{study}/labels/distance_sample.fits",
+    output:
+        pdf="results/{study}/figures/figure_09.pdf",
+        png=report(
+            "results/{study}/figures/figure_09.png",
+            caption="../report/ho2017/figure_09.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "9"},
+        ),
+    log:
+        "logs/{study}/figure_09.log",
+    benchmark:
+        "logs/{study}/figure_09.tsv"
+
+
+use rule figure_01 as figure_10 with:
+    input:
+        survey="results/{study}/catalogs/survey.fits",
+        distance="results/{study}/catalogs/distance.fits",
+    output:
+        pdf="results/{study}/figures/figure_10.pdf",
+        png=report(
+            "results/{study}/figures/figure_10.png",
+            caption="../report/ho2017/figure_10.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "10"},
+        ),
+    log:
+        "logs/{study}/figure_10.log",
+    benchmark:
+        "logs/{study}/figure_10.tsv"
+
+
+use rule figure_01 as figure_11 with:
+    input:
+        catalog="results/{study}/catalog.fits",
+    output:
+        pdf="results/{study}/figures/figure_11.pdf",
+        png=report(
+            "results/{study}/figures/figure_11.png",
+            caption="../report/ho2017/figure_11.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "11"},
+        ),
+    log:
+        "logs/{study}/figure_11.log",
+    benchmark:
+        "logs/{study}/figure_11.tsv"
+
+
+use rule figure_01 as figure_12 with:
+    input:
+        catalog="results/{study}/catalog.fits",
+        reference="results/{study}/catalogs/reference.fits",
+    output:
+        pdf="results/{study}/figures/figure_12.pdf",
+        png=report(
+            "results/{study}/figures/figure_12.png",
+            caption="../report/ho2017/figure_12.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "12"},
+        ),
+    log:
+        "logs/{study}/figure_12.log",
+    benchmark:
+        "logs/{study}/figure_12.tsv"
+
+
+rule complete:
+    input:
+        figures=lambda w: expand(
+            "results/{study}/figures/figure_{number:02d}.{kind}",
+            study=w.study,
+            number=config["studies"][w.study]["figures"],
+            kind=["pdf", "png"],
+        ),
+        tables=lambda w: expand(
+            "results/{study}/{name}",
+            study=w.study,
+            name=[
+                "catalog.fits",
+                "catalog.parquet",
+                "ledger.parquet",
+                "fates.csv",
+                "validation/cross_validation.csv",
+                *(["published_vs_here.csv"] if config["studies"][w.study]["paper"] else []),
+                *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
+            ],
+        ),
+    output:
+        manifest="results/{study}/complete.json",
+    log:
+        "logs/{study}/complete.log",
+    benchmark:
+        "logs/{study}/complete.tsv"
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        source=SOURCE,
+        study=lambda w: config["studies"][w.study],
+    message:
+        "{wildcards.study}: complete"
+    script:
+        "../scripts/complete.py"

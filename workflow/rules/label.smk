@@ -1,0 +1,81 @@
+# Labels for the whole survey in chunks, and the catalogue that gathers them.
+
+
+rule label:
+    input:
+        store="results/{study}/spectra/{role}/{item}.h5",
+        model="results/{study}/models/cannon.h5",
+        clip="results/{study}/models/reference_clip.fits",
+        calibration="results/{study}/validation/calibration.json",
+        bootstrap=lambda w: expand(
+            "results/{study}/models/bootstrap/{replicate}.h5",
+            study=w.study,
+            replicate=range(config["studies"][w.study]["validation"]["bootstrap"]),
+        ),
+        starts=lambda w: config["studies"][w.study]["starts"] or [],
+    output:
+        labels="results/{study}/labels/{role}/{item}.fits",
+    log:
+        "logs/{study}/label/{role}_{item}.log",
+    benchmark:
+        "logs/{study}/label/{role}_{item}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+    message:
+        "{wildcards.study}: labelling the {wildcards.role} stars, {wildcards.item}"
+    script:
+        "../scripts/label.py"
+
+
+rule catalog:
+    input:
+        survey="results/{study}/catalogs/survey.fits",
+        reference="results/{study}/catalogs/reference.fits",
+        matches="results/{study}/catalogs/matches.fits",
+        survey_set="results/{study}/catalogs/survey_set.fits",
+        reference_set="results/{study}/catalogs/reference_set.fits",
+        clip="results/{study}/models/reference_clip.fits",
+        reference_labels=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
+        survey_labels=gather.survey("results/{{study}}/labels/survey/{scatteritem}.fits"),
+        rejected_catalogs="results/{study}/catalogs/rejected_catalogs.fits",
+        rejected_crossmatch="results/{study}/catalogs/rejected_crossmatch.fits",
+        rejected_select="results/{study}/catalogs/rejected_select.fits",
+        rejected_reference=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.rejected.fits"),
+        rejected_survey=gather.survey("results/{{study}}/spectra/survey/{scatteritem}.rejected.fits"),
+    output:
+        fits="results/{study}/catalog.fits",
+        parquet="results/{study}/catalog.parquet",
+        ledger="results/{study}/ledger.parquet",
+        fates=report(
+            "results/{study}/fates.csv",
+            caption="../report/fates.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+        distance="results/{study}/labels/distance_sample.fits",
+    log:
+        "logs/{study}/catalog.log",
+    benchmark:
+        "logs/{study}/catalog.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        source=SOURCE,
+        study=lambda w: config["studies"][w.study],
+        seed=config["seed"],
+        code=[CODE["catalogs"], CODE["validation"]],
+    message:
+        "{wildcards.study}: catalogue and ledger"
+    script:
+        "../scripts/catalog.py"

@@ -1,0 +1,64 @@
+# From two catalogues to a reference set and a survey set, with a reason for every row left out.
+
+
+rule crossmatch:
+    input:
+        survey="results/{study}/catalogs/survey.fits",
+        reference="results/{study}/catalogs/reference.fits",
+    output:
+        matches="results/{study}/catalogs/matches.fits",
+        stars="results/{study}/catalogs/stars.fits",
+        rejected="results/{study}/catalogs/rejected_crossmatch.fits",
+    log:
+        "logs/{study}/crossmatch.log",
+    benchmark:
+        "logs/{study}/crossmatch.tsv"
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=30,
+    params:
+        match_radius=lambda w: config["studies"][w.study]["match_radius"],
+        same_star_radius=lambda w: config["studies"][w.study]["same_star_radius"],
+        code=CODE["catalogs"],
+    message:
+        "{wildcards.study}: cross-match within {params.match_radius} arcsec"
+    script:
+        "../scripts/crossmatch.py"
+
+
+rule select:
+    input:
+        survey="results/{study}/catalogs/survey.fits",
+        reference="results/{study}/catalogs/reference.fits",
+        matches="results/{study}/catalogs/matches.fits",
+        stars="results/{study}/catalogs/stars.fits",
+    output:
+        reference_set="results/{study}/catalogs/reference_set.fits",
+        survey_set="results/{study}/catalogs/survey_set.fits",
+        distance="results/{study}/catalogs/distance.fits",
+        rejected="results/{study}/catalogs/rejected_select.fits",
+    log:
+        "logs/{study}/select.log",
+    benchmark:
+        "logs/{study}/select.tsv"
+    conda:
+        "../../envs/archive.yaml"
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        pipeline=lambda w: config["studies"][w.study]["pipeline"],
+        cuts=lambda w: config["studies"][w.study]["cuts"],
+        distance=lambda w: config["studies"][w.study]["distance"],
+        hold_out=lambda w: config["studies"][w.study]["hold_out"],
+        seed=config["seed"],
+        code=CODE["catalogs"],
+    message:
+        "{wildcards.study}: reference set and survey set"
+    script:
+        "../scripts/select_stars.py"

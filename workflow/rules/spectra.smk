@@ -1,0 +1,28 @@
+# From files to normalised spectra on the common grid.
+
+
+rule prepare:
+    input:
+        fetched="results/{study}/archive/{role}/{item}.fits",
+        windows=config["preparation"]["windows"],
+    output:
+        store="results/{study}/spectra/{role}/{item}.h5",
+        rejected="results/{study}/spectra/{role}/{item}.rejected.fits",
+    log:
+        "logs/{study}/prepare/{role}_{item}.log",
+    benchmark:
+        "logs/{study}/prepare/{role}_{item}.tsv"
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    params:
+        grid=config["grid"],
+        preparation=config["preparation"],
+        code=[CODE["archives"], CODE["spectra"]],
+    message:
+        "{wildcards.study}: rest frame, grid, masks and Eq. 1 for the {wildcards.role} spectra, {wildcards.item}"
+    script:
+        "../scripts/prepare.py"

@@ -1,0 +1,149 @@
+# How good the labels are: cross-validation, calibrated errors, truth (mock only), published numbers.
+
+
+rule cross_validate:
+    input:
+        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+        stars="results/{study}/catalogs/reference_set.fits",
+        clip="results/{study}/models/reference_clip.fits",
+        starts=lambda w: config["studies"][w.study]["starts"] or [],
+    output:
+        table="results/{study}/validation/cross_validation.fits",
+    log:
+        "logs/{study}/cross_validate.log",
+    benchmark:
+        "logs/{study}/cross_validate.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        model=lambda w: config["studies"][w.study]["model"],
+        validation=lambda w: config["studies"][w.study]["validation"],
+        seed=config["seed"],
+        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+    message:
+        "{wildcards.study}: 80/20 and k-fold cross-validation, split by star"
+    script:
+        "../scripts/cross_validate.py"
+
+
+rule calibrate:
+    input:
+        table="results/{study}/validation/cross_validation.fits",
+    output:
+        calibration="results/{study}/validation/calibration.json",
+        summary="results/{study}/validation/cross_validation.csv",
+    log:
+        "logs/{study}/calibrate.log",
+    benchmark:
+        "logs/{study}/calibrate.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: calibrating formal errors on held-out stars"
+    script:
+        "../scripts/calibrate.py"
+
+
+rule compare:
+    input:
+        stars="results/{study}/catalogs/reference_set.fits",
+        clip="results/{study}/models/reference_clip.fits",
+        labels=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
+        cross_validation="results/{study}/validation/cross_validation.fits",
+    output:
+        table="results/{study}/validation/comparison.fits",
+    log:
+        "logs/{study}/compare.log",
+    benchmark:
+        "logs/{study}/compare.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        pipeline=lambda w: config["studies"][w.study]["pipeline"],
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: labels of the reference set from the reference survey, the pipeline and the model"
+    script:
+        "../scripts/compare.py"
+
+
+rule recovery_mock:
+    input:
+        catalog="results/{study}/catalog.fits",
+        truth=lambda w: f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/truth_mock.fits",
+    output:
+        table="results/{study}/validation/recovery_mock.csv",
+    log:
+        "logs/{study}/recovery_mock.log",
+    benchmark:
+        "logs/{study}/recovery_mock.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: recovered labels against the truth of the mock"
+    script:
+        "../scripts/recovery_mock.py"
+
+
+rule published:
+    input:
+        published=lambda w: f"resources/published/{config['studies'][w.study]['paper']}.csv",
+        comparison="results/{study}/validation/comparison.fits",
+        cross_validation="results/{study}/validation/cross_validation.fits",
+        catalog="results/{study}/catalog.fits",
+        ledger="results/{study}/ledger.parquet",
+        reference="results/{study}/catalogs/reference.fits",
+        reference_set="results/{study}/catalogs/reference_set.fits",
+        matches="results/{study}/catalogs/matches.fits",
+    output:
+        table=report(
+            "results/{study}/published_vs_here.csv",
+            caption="../report/published_vs_here.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+    log:
+        "logs/{study}/published.log",
+    benchmark:
+        "logs/{study}/published.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        source=SOURCE,
+        labels=lambda w: config["studies"][w.study]["labels"],
+        min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: published numbers beside the ones measured here"
+    script:
+        "../scripts/published.py"

@@ -1,0 +1,31 @@
+"""Fetch one catalogue of the public archive."""
+
+import os
+from pathlib import Path
+
+from labeltransfer.archives.public import fetch_allstar, fetch_catalog, read_datasets
+from labeltransfer.catalogs.tables import write_csv
+from labeltransfer.runtime import job
+
+FETCHERS = {"stellar_catalog": (fetch_catalog, "lamost_mirror"), "allstar": (fetch_allstar, "apogee_mirror")}
+
+
+def main(snakemake):
+    """Fetch the file, verified, and write its line of the fetch ledger."""
+    settings, wildcards = snakemake.params.settings, snakemake.wildcards
+    fetch, mirror = FETCHERS[wildcards.dataset]
+    target = Path(snakemake.output.catalog)
+    path, ledger = fetch(
+        read_datasets(snakemake.input.datasets),
+        wildcards.release,
+        target.parent,
+        base_url=settings[mirror],
+        retries=settings["retries"],
+    )
+    os.replace(path, target)
+    write_csv(ledger.to_pandas(), snakemake.output.ledger)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

@@ -1,0 +1,86 @@
+"""Have the spectra of one chunk of stars at hand, from whatever archive, and say which could not be had."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from labeltransfer.archives.public import fetch_spectra, read_datasets
+from labeltransfer.catalogs.tables import read_table, write_table
+from labeltransfer.runtime import job
+
+# What another try will not cure; anything else that fails more than a few spectra fails the job, which is tried again.
+FINAL = ("missing on server", "unsafe file name", "no such file")
+TOLERATED = 0.02
+
+
+def chunk_rows(n, item):
+    """Rows of the part `i-of-m` of n rows, as a slice."""
+    part, parts = (int(number) for number in item.split("-of-"))
+    edges = np.linspace(0, n, parts + 1).round().astype(int)
+    return slice(edges[part - 1], edges[part])
+
+
+def spectra_at_hand(stars, folder):
+    """Ledger of spectra that lie in a folder already (mock and local archives)."""
+    paths = [Path(folder) / name for name in np.asarray(stars["path"]).tolist()]
+    sizes = [path.stat().st_size if path.is_file() else -1 for path in paths]
+    there = np.array(sizes, dtype=np.int64) >= 0
+    return Table(
+        {
+            "spectrum_id": stars["spectrum_id"],
+            "path": np.array([str(path) for path in paths], dtype=str),
+            "status": np.where(there, "ok", "failed"),
+            "reason": np.where(there, "", "no such file"),
+            "bytes": sizes,
+        }
+    )
+
+
+def fetched_spectra(stars, datasets, release, settings):
+    """Ledger of spectra fetched from the public servers."""
+    folder = Path(settings["folder"]) / release / "spectra"
+    ledger = fetch_spectra(
+        stars,
+        datasets,
+        release,
+        folder,
+        base_url=settings["lamost_mirror"],
+        concurrency=settings["concurrency"],
+        retries=settings["retries"],
+        deadline=settings["deadline"],
+    )
+    return Table(
+        {
+            "spectrum_id": stars["spectrum_id"],
+            "path": np.array([str(folder / path) for path in np.asarray(ledger["path"]).tolist()], dtype=str),
+            **{name: ledger[name] for name in ("status", "reason", "bytes", "sha256", "attempts", "seconds", "url")},
+        }
+    )
+
+
+def main(snakemake):
+    """Write the fetch ledger of the chunk."""
+    inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+    stars = read_table(inputs.stars)
+    stars = stars[chunk_rows(len(stars), wildcards.item)]
+    archives = params.archives
+    if params.source == "public":
+        ledger = fetched_spectra(stars, read_datasets(inputs.datasets), params.release, archives["public"])
+    elif params.source == "local":
+        ledger = spectra_at_hand(stars, Path(archives["local"]["root"]) / archives["local"]["spectra"])
+    else:
+        ledger = spectra_at_hand(stars, Path("results/archive/mock") / params.release / "spectra")
+    failed = np.asarray(ledger["status"]) == "failed"
+    curable = failed & ~np.isin(np.asarray(ledger["reason"]), FINAL)
+    print(f"{len(ledger)} spectra, {failed.sum()} not to be had")
+    if curable.sum() > max(5, TOLERATED * len(ledger)):
+        raise SystemExit(
+            f"{curable.sum()} of {len(ledger)} spectra could not be fetched ({ledger['reason'][curable][0]}, ...): "
+            "the server may be down. What came is kept; run again later to fetch the rest."
+        )
+    write_table(ledger, snakemake.output.ledger)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

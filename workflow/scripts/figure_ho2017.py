@@ -1,0 +1,146 @@
+"""Draw one figure of Ho et al. 2017: the rule's name says which."""
+
+import numpy as np
+from astropy.table import Table, vstack
+from labeltransfer.archives.lamost import read_spectrum
+from labeltransfer.catalogs.distance import label_separation
+from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.catalogs.tables import read_table
+from labeltransfer.figures import ho2017
+from labeltransfer.figures.style import save
+from labeltransfer.models.cannon import linear_coefficients
+from labeltransfer.models.files import load_model
+from labeltransfer.runtime import job
+from labeltransfer.spectra.prepare import prepare_one
+
+# Figure 4 scales the coefficients by the typical errors of the labels (Holtzman et al. 2015), and A_K by 1 mag.
+LABEL_STEPS = {"teff": 91.5, "logg": 0.11, "fe_h": 0.05, "alpha_m": 0.05, "a_k": 1.0}
+
+
+def figure_01(inputs, params):
+    """Pipeline minus reference labels."""
+    return ho2017.figure_01(read_table(inputs.comparison), params.source)
+
+
+def figure_02(inputs, params):
+    """One reference star."""
+    apogee = read_table(inputs.apogee)
+    stars = read_table(inputs.stars)
+    example = apogee.meta["spectrum_id"]
+    row = stars[rows_of(stars["spectrum_id"], [example])[0]]
+    fetched = vstack([read_table(path) for path in inputs.fetched], metadata_conflicts="silent")
+    path = str(fetched["path"][rows_of(fetched["spectrum_id"], [example])[0]])
+    raw = read_spectrum(path)
+    found = prepare_one(raw, params.grid, params.preparation, inputs.windows)
+    return ho2017.figure_02(
+        np.asarray(apogee["wavelength"]),
+        np.asarray(apogee["flux"]),
+        raw.wavelength,
+        raw.flux,
+        found.pseudo_continuum_observed,
+        found.wavelength,
+        found.flux,
+        params.source,
+        star=str(row["reference_id"]),
+        labels={name: float(row[name]) for name in params.study["labels"]},
+    )
+
+
+def figure_03(inputs, params):
+    """The reference set over the survey."""
+    return ho2017.figure_03(read_table(inputs.survey), read_table(inputs.comparison), params.source)
+
+
+def figure_04(inputs, params):
+    """Linear coefficients and scatter."""
+    model = load_model(inputs.model)
+    names = model.label_names
+    steps = {name: LABEL_STEPS[name] for name in names}
+    return ho2017.figure_04(
+        model.wavelength,
+        linear_coefficients(model, steps),
+        model.scatter,
+        Table.read(inputs.features, format="ascii.csv"),
+        Table.read(inputs.dibs, format="ascii.csv"),
+        params.source,
+        labels=names,
+    )
+
+
+def figure_05(inputs, params):
+    """One to one."""
+    return ho2017.figure_05(
+        read_table(inputs.comparison),
+        params.source,
+        labels=list(params.study["labels"]),
+        snr_cut=params.study["validation"]["min_snr"],
+    )
+
+
+def figure_06(inputs, params):
+    """Model minus reference labels."""
+    return ho2017.figure_06(read_table(inputs.comparison), params.source)
+
+
+def figure_07(inputs, params):
+    """Scatter against S/N."""
+    names = [name for name in params.study["labels"] if name not in params.study["nuisance"]]
+    pipeline = [name for name in names if name in params.study["pipeline"]]
+    return ho2017.figure_07(
+        read_table(inputs.comparison), params.source, labels=names, pipeline_labels=pipeline, seed=params.seed
+    )
+
+
+def figure_08(inputs, params):
+    """Three Kiel diagrams."""
+    return ho2017.figure_08(read_table(inputs.comparison), params.source)
+
+
+def figure_09(inputs, params):
+    """Labels here against the pipeline's, over the distance from the reference set."""
+    sample, survey = read_table(inputs.sample), read_table(inputs.survey)
+    settings, pipeline = params.study["distance"], params.study["pipeline"]
+    names = list(settings["scale"])
+    survey = survey[rows_of(survey["spectrum_id"], sample["id"])]
+    separation = label_separation(
+        np.column_stack([sample[name] for name in names]),
+        np.column_stack([np.asarray(survey[pipeline[name]], dtype=float) for name in names]),
+        scale=[settings["scale"][name] for name in names],
+        form=settings["form"],
+    )
+    return ho2017.figure_09(
+        np.asarray(sample["distance"]), separation, params.source, cut=settings["cut"], seed=params.seed
+    )
+
+
+def figure_10(inputs, params):
+    """Label distance over the Kiel diagram."""
+    return ho2017.figure_10(
+        read_table(inputs.survey),
+        np.asarray(read_table(inputs.distance)["distance"]),
+        params.source,
+        cut=params.study["distance"]["cut"],
+        seed=params.seed,
+    )
+
+
+def figure_11(inputs, params):
+    """The ([Fe/H], [alpha/M]) plane."""
+    catalog = read_table(inputs.catalog)
+    return ho2017.figure_11(np.asarray(catalog["fe_h"]), np.asarray(catalog["alpha_m"]), params.source)
+
+
+def figure_12(inputs, params):
+    """[alpha/M] on the sky."""
+    return ho2017.figure_12(read_table(inputs.reference), read_table(inputs.catalog), params.source)
+
+
+def main(snakemake):
+    """Draw the figure that the rule is named after."""
+    figure = globals()[snakemake.rule](snakemake.input, snakemake.params)
+    save(figure, snakemake.output.pdf, snakemake.output.png)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

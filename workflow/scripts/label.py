@@ -1,0 +1,91 @@
+"""Label one chunk of spectra: labels, formal, bootstrap and calibrated errors, and how like the reference set."""
+
+import numpy as np
+from astropy.table import Table, vstack
+from labeltransfer.catalogs.distance import label_distance
+from labeltransfer.catalogs.tables import read_table, write_table
+from labeltransfer.models.cannon import label, read_starts, spread_starts
+from labeltransfer.models.files import load_model
+from labeltransfer.runtime import job, provenance
+from labeltransfer.spectra.store import iterate
+from labeltransfer.validation.calibration import apply_calibration, read_calibration
+
+BLOCK = 2048
+NEIGHBOURS = 10
+
+
+def labelled_block(flux, ivar, model, bootstrap_models, starts, threads):
+    """Label a block of stars with the model, and with every bootstrap model for the scatter between them."""
+    found = label(flux, ivar, model, starts=starts, block=BLOCK, threads=threads)
+    replicates = np.array(
+        [label(flux, ivar, other, starts=starts, block=BLOCK, threads=threads).labels for other in bootstrap_models]
+    )
+    table = Table({"chi2": found.chi2, "n_pix": found.n_pix, "reduced_chi2": found.reduced_chi2})
+    table["converged"], table["start"] = found.converged, found.start
+    formal = np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))
+    for number, name in enumerate(model.label_names):
+        table[name] = found.labels[:, number]
+        table[f"{name}_err"] = formal[:, number]
+        table[f"{name}_bootstrap"] = replicates[:, :, number].std(axis=0, ddof=1)
+    table["covariance"] = found.covariance
+    return table
+
+
+def add_novelty(table, reference, names):
+    """How far the labels lie from the reference set, in units of the reference set's own spacing.
+
+    The distance is the mean over the ten nearest reference stars, in labels scaled by their spread; the unit is the
+    distance that 99 % of the reference stars themselves stay within. Above 1 the model extrapolates.
+    """
+    scale = reference.std(axis=0)
+    neighbours = min(NEIGHBOURS, len(reference) - 1)
+    # A reference star is its own nearest neighbour, at distance 0.
+    own = label_distance(reference, reference, scale, neighbours + 1) * (neighbours + 1) / neighbours
+    here = np.column_stack([table[name] for name in names])
+    table["novelty"] = label_distance(here, reference, scale, neighbours) / np.quantile(own, 0.99)
+
+
+def main(snakemake):
+    """Write the labels of every spectrum of a store."""
+    inputs, params = snakemake.input, snakemake.params
+    model = load_model(inputs.model)
+    bootstrap_models = [load_model(path) for path in inputs.bootstrap]
+    calibrations = read_calibration(inputs.calibration)
+    clip = read_table(inputs.clip)
+    names = model.label_names
+    reference = np.column_stack([clip[name] for name in names])
+    starts = read_starts(inputs.starts, names, reference) if inputs.starts else spread_starts(reference)
+    blocks = []
+    for block in iterate(inputs.store, BLOCK):
+        table = labelled_block(block.flux, block.ivar, model, bootstrap_models, starts, snakemake.threads)
+        for name in ("id", "snr", "snr_g", "redshift"):
+            table[name] = block.stars[name]
+        blocks.append(table)
+    table = vstack(blocks) if blocks else empty_table(names)
+    for name in names:
+        table[f"{name}_total"] = apply_calibration(table[f"{name}_err"], calibrations[name])
+        for suffix in ("", "_err", "_bootstrap", "_total"):
+            table[name + suffix].unit = params.labels[name]["unit"]
+    add_novelty(table, reference[clip["trained"]], names)
+    print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")
+    meta = provenance(
+        {"labels": params.labels}, list(inputs), dict(zip(("spectra", "models", "validation"), params.code, strict=True))
+    )
+    write_table(table, snakemake.output.labels, meta)
+
+
+def empty_table(names):
+    """The table of a chunk without a single readable spectrum."""
+    table = Table({name: np.zeros(0) for name in ("chi2", "reduced_chi2", "snr", "snr_g", "redshift")})
+    table["n_pix"], table["start"] = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+    table["converged"], table["id"] = np.zeros(0, dtype=bool), np.zeros(0, dtype="U1")
+    for name in names:
+        for suffix in ("", "_err", "_bootstrap"):
+            table[name + suffix] = np.zeros(0)
+    table["covariance"] = np.zeros((0, len(names), len(names)))
+    return table
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)
