@@ -73,7 +73,7 @@ def test_the_authors_grid_gives_the_authors_scatter(theirs, ours):
 
 
 def test_model_spectra_agree(survey, theirs, ours):
-    """The two centre and scale labels differently, which a full quadratic does not feel: spectra are comparable."""
+    """The two centre and scale labels differently, which a full quadratic does not feel."""
     labels = survey[2][N_TRAIN:]
     x = (labels - theirs.model.pivots) / theirs.model.scales
     their_spectra = vectorize(x, polynomial(3, 2)) @ theirs.model.coeffs.T

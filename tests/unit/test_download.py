@@ -53,7 +53,6 @@ def test_a_file_arrives_whole_and_is_not_fetched_again(archive, tmp_path, capsys
     with serve(archive) as server:
         row = fetch(server, tmp_path / "here")
         again = fetch(server, tmp_path / "here")
-        agent = server.log[0][1]["User-Agent"]
     assert (row["key"], row["status"], row["reason"], row["attempts"]) == ("star", "ok", "", 1)
     assert row["sha256"] == hashlib.sha256(bytes_of(archive)).hexdigest()
     assert row["bytes"] == len(bytes_of(archive))
@@ -61,7 +60,9 @@ def test_a_file_arrives_whole_and_is_not_fetched_again(archive, tmp_path, capsys
     assert os.listdir(tmp_path / "here") == ["got.fits.gz"]
     assert (again["status"], again["attempts"], again["sha256"]) == ("present", 0, row["sha256"])
     assert server.counts[NAME] == 1
-    assert agent.startswith("survey-label-transfer/")
+    headers = server.log[0][1]
+    assert headers["User-Agent"].startswith("survey-label-transfer/")
+    assert headers["Accept-Encoding"] == "identity"
     assert capsys.readouterr().err == ""
 
 
@@ -169,6 +170,16 @@ def test_a_dropped_connection_is_resumed_where_it_broke(archive, tmp_path):
     assert second["If-Range"].startswith('"')
 
 
+def test_ranges_and_pages_are_checked_even_where_the_content_is_not(archive, tmp_path):
+    with serve(archive, {NAME: ["drop", "wrong range"]}) as server:
+        row = fetch(server, tmp_path / "here", verify=None)
+    assert (row["status"], row["attempts"]) == ("ok", 3)
+    assert (tmp_path / "here" / "got.fits.gz").read_bytes() == bytes_of(archive)
+    with serve(archive, {NAME: itertools.repeat("html")}) as server:
+        row = fetch(server, tmp_path / "there", verify=None, retries=1)
+    assert (row["reason"], row["attempts"]) == ("HTML page instead of a file", 2)
+
+
 @pytest.mark.parametrize("change", [False, True])
 def test_a_later_run_resumes_unless_the_file_changed(archive, tmp_path, change):
     with serve(archive, {NAME: ["drop"]}) as server:
@@ -176,8 +187,10 @@ def test_a_later_run_resumes_unless_the_file_changed(archive, tmp_path, change):
         assert row["reason"] == "connection lost"
         assert (tmp_path / "here" / "got.fits.gz.part").stat().st_size == len(bytes_of(archive)) // 2
         if change:
-            new = gzip.compress((archive / "plain.fits").read_bytes(), compresslevel=1, mtime=1)
-            (archive / NAME[1:]).write_bytes(new)
+            shorter = gzip.compress(
+                (archive / "plain.fits").read_bytes()[:2880].replace(b" 4000 ", b"    0 ")
+            )
+            (archive / NAME[1:]).write_bytes(shorter)
         row = fetch(server, tmp_path / "here", retries=0)
     assert row["status"] == "ok"
     assert "Range" in server.log[1][1]
@@ -350,6 +363,7 @@ def test_redirects_that_lead_nowhere(archive, tmp_path, fault):
     with serve(archive, {NAME: itertools.repeat(fault)}) as server:
         row = fetch(server, tmp_path / "here")
     assert (row["status"], row["reason"], row["attempts"]) == ("failed", "redirected to nowhere", 1)
+    assert server.counts[NAME] <= 6
 
 
 @pytest.mark.parametrize(
@@ -453,6 +467,24 @@ def test_two_runs_at_once(archive, tmp_path):
     assert server.counts[NAME] == 1
     assert (tmp_path / "here" / "got.fits.gz").read_bytes() == bytes_of(archive)
     assert os.listdir(tmp_path / "here") == ["got.fits.gz"]
+
+
+def test_a_lock_on_a_file_that_is_no_longer_there_does_not_count(archive, tmp_path, monkeypatch):
+    part = tmp_path / "here" / "got.fits.gz.part"
+    flock = download.fcntl.flock
+
+    def lock_late(*args):
+        """In the meantime another run finished with the old file, and a third began a new one."""
+        monkeypatch.setattr(download.fcntl, "flock", flock)
+        part.rename(tmp_path / "finished")
+        part.touch()
+        flock(*args)
+
+    monkeypatch.setattr(download.fcntl, "flock", lock_late)
+    with serve(archive) as server:
+        row = fetch(server, tmp_path / "here")
+    assert (row["status"], row["attempts"]) == ("ok", 2)
+    assert (tmp_path / "finished").stat().st_size == 0
 
 
 def test_a_full_disk_is_a_reason_not_a_crash(archive, tmp_path, monkeypatch):

@@ -508,8 +508,10 @@ def test_catalog_survives_a_round_trip_through_fits(put, tmp_path):
 
 def test_path_pattern(put):
     path = put(as_text(CATALOG, "|"), "c.csv")
-    survey, _ = read_catalog(path, path_pattern="{obsid}/{lmjd}/sp{spid}-{fiberid}")
+    survey, _ = read_catalog(path, path_pattern="{obsid}/{lmjd}/sp{spid:02d}-{fiberid:03d}")
     assert list(survey["path"]) == ["101034/55859/sp01-034", "101035/55859/sp12-005", "101036/55860/sp03-250"]
+    with pytest.raises(ValueError, match="may use"):
+        read_catalog(path, path_pattern="{night}/{spectrum_id}")
 
 
 def test_every_row_of_a_catalog_is_kept_or_rejected_with_its_reason(put):

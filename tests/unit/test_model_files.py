@@ -1,4 +1,4 @@
-"""Model files: what is written comes back, the same bytes each time, and other files are refused with the cure."""
+"""Model files: what is written comes back, in the same bytes; other files are refused with the cure."""
 
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
@@ -88,7 +88,7 @@ def test_a_failed_write_leaves_the_old_model(tmp_path, model):
 
 def test_other_kinds_find_their_class(tmp_path, monkeypatch):
     model = Other(np.arange(6.0).reshape(2, 3), ("c_h", "n_h"), 0.3, "rel_l2")
-    with pytest.raises(TypeError, match="must be one of .*cannon.*, not Other"):
+    with pytest.raises(TypeError, match=r"must be one of .*cannon.*, not Other"):
         save_model(tmp_path / "model.h5", model)
     monkeypatch.setitem(files.KINDS, "other", Other)
     save_model(tmp_path / "model.h5", model)

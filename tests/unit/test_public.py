@@ -247,7 +247,8 @@ def test_aspcapstar(datasets, archive, tmp_path):
     stars = ["2M00013948+7336427", "2M00000000+0000000", "../../x", "2M00013948+7336427"]
     paths = ["4287/a.fits", "4287/b.fits", "4287/c.fits", "../d.fits"]
     stars = Table({"reference_id": stars, "aspcap_path": paths})
-    with serve(archive) as server:
+    address = "/sas/dr12/apogee/spectro/redux/r5/stars/l25_6d/v603/"
+    with serve(tmp_path, routes={address: archive / address[1:], "/sas/dr12/": tmp_path}) as server:
         ledger = public.fetch_aspcapstar(
             stars, datasets, "apogee-dr12", tmp_path / "here", base_url=server.url
         )

@@ -37,7 +37,9 @@ def test_environments_pin_what_the_driver_pins(root, pins):
                 continue
             name, version = re.fullmatch(r"([a-z0-9-]+) =(.+)", dependency).groups()
             if name in pins:
-                assert version == pins[name], f"{path.name}: {name} {version}, requirements.txt has {pins[name]}"
+                assert version == pins[name], (
+                    f"{path.name}: {name} {version}, requirements.txt has {pins[name]}"
+                )
                 checked += 1
             else:
                 assert name in {"python", "pip"}, f"{path.name}: {name} is pinned nowhere else"

@@ -121,6 +121,7 @@ rule published:
         reference="results/{study}/catalogs/reference.fits",
         reference_set="results/{study}/catalogs/reference_set.fits",
         matches="results/{study}/catalogs/matches.fits",
+        model="results/{study}/models/cannon.h5",
     output:
         table=report(
             "results/{study}/published_vs_here.csv",

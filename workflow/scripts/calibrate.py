@@ -8,12 +8,19 @@ from labeltransfer.validation.calibration import apply_calibration, fit_calibrat
 from labeltransfer.validation.statistics import comparison, z_width
 
 
+def reference_errors(table, name):
+    """Errors of the reference labels; 0 where the reference survey gives none."""
+    if f"{name}_err" not in table.colnames:
+        return np.zeros(len(table))
+    return np.nan_to_num(np.asarray(table[f"{name}_err"], dtype=float))
+
+
 def calibrations_of(table, names):
     """Calibration of each label from the k-fold residuals of the stars that the model may train on."""
     good = table["trained"] & table["converged_fold"]
     found = {}
     for name in names:
-        reference_error = table[f"{name}_err"][good] if f"{name}_err" in table.colnames else 0.0
+        reference_error = reference_errors(table, name)[good]
         residual = np.asarray(table[f"{name}_fold"] - table[name], dtype=float)[good]
         formal = np.asarray(table[f"{name}_fold_err"], dtype=float)[good]
         found[name] = fit_calibration(residual, formal, reference_error, table["snr"][good])
@@ -29,7 +36,7 @@ def summary_of(table, names, calibrations, min_snr):
             for name in names:
                 here, reference = table[f"{name}_{scheme}"][mask], table[name][mask]
                 formal = np.asarray(table[f"{name}_{scheme}_err"][mask], dtype=float)
-                reference_error = table[f"{name}_err"][mask] if f"{name}_err" in table.colnames else 0.0
+                reference_error = reference_errors(table, name)[mask]
                 total = np.hypot(apply_calibration(formal, calibrations[name]), reference_error)
                 found = comparison(here, reference)
                 rows.append(

@@ -102,7 +102,9 @@ def main(snakemake):
     rows = rows_of(survey_set["spectrum_id"], survey_labels["id"])
     sampled = np.asarray(survey_set["sample"])[rows]
     write_table(
-        hstack([survey_labels[sampled], survey_set[["distance"]][rows[sampled]]], metadata_conflicts="silent"),
+        hstack(
+            [survey_labels[sampled], survey_set[["distance"]][rows[sampled]]], metadata_conflicts="silent"
+        ),
         outputs.distance,
     )
     outside = np.asarray(survey_set["sample_only"])[rows]
@@ -121,7 +123,8 @@ def main(snakemake):
     catalog = build_catalog(
         vstack([reference_labels[good_reference], survey_labels[good_survey]], metadata_conflicts="silent"),
         vstack(
-            [reference_stars[columns][good_reference], survey_stars[columns][good_survey]], metadata_conflicts="silent"
+            [reference_stars[columns][good_reference], survey_stars[columns][good_survey]],
+            metadata_conflicts="silent",
         ),
         names,
         np.concatenate([trained[good_reference], np.zeros(np.count_nonzero(good_survey), dtype=bool)]),
@@ -154,7 +157,9 @@ def main(snakemake):
         unread_reference,
         rejected_rows(reference_stars["reference_id"][~trained], "reference", "training", clipped),
         rejected_rows(survey_labels["id"][~good_survey], "survey", "labels", reason_survey[~good_survey]),
-        rejected_rows(reference_labels["id"][~good_reference], "survey", "labels", reason_reference[~good_reference]),
+        rejected_rows(
+            reference_labels["id"][~good_reference], "survey", "labels", reason_reference[~good_reference]
+        ),
     ]
     fates = vstack(
         [

@@ -22,7 +22,7 @@ def published_catalogs(lamost, apogee, labels):
 def own_catalogs(local):
     """Read a folder of spectra and tables of labels."""
     root = Path(local["root"])
-    return local_catalogs(
+    survey, reference, rejected = local_catalogs(
         root / local["spectra"],
         [root / table for table in local["labels"]],
         local["columns"],
@@ -30,6 +30,9 @@ def own_catalogs(local):
         id_column=local["id_column"],
         match=local["match"],
     )
+    # Published names recur over folders and releases; the path below the folder does not.
+    survey["spectrum_id"] = survey["id"]
+    return survey, reference, rejected
 
 
 def main(snakemake):

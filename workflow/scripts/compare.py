@@ -43,7 +43,9 @@ def main(snakemake):
         params.pipeline,
     )
     settings = {"labels": params.labels, "pipeline": params.pipeline}
-    write_table(table, snakemake.output.table, provenance(settings, list(inputs), {"validation": params.code}))
+    write_table(
+        table, snakemake.output.table, provenance(settings, list(inputs), {"validation": params.code})
+    )
 
 
 if "snakemake" in globals():

@@ -53,7 +53,10 @@ def fetched_spectra(stars, datasets, release, settings):
         {
             "spectrum_id": stars["spectrum_id"],
             "path": np.array([str(folder / path) for path in np.asarray(ledger["path"]).tolist()], dtype=str),
-            **{name: ledger[name] for name in ("status", "reason", "bytes", "sha256", "attempts", "seconds", "url")},
+            **{
+                name: ledger[name]
+                for name in ("status", "reason", "bytes", "sha256", "attempts", "seconds", "url")
+            },
         }
     )
 

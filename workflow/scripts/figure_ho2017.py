@@ -11,7 +11,9 @@ from labeltransfer.figures.style import save
 from labeltransfer.models.cannon import linear_coefficients
 from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job
-from labeltransfer.spectra.prepare import prepare_one
+from labeltransfer.spectra.normalise import normalise
+from labeltransfer.spectra.prepare import on_grid
+from prepare import settings_from
 
 # Figure 4 scales the coefficients by the typical errors of the labels (Holtzman et al. 2015), and A_K by 1 mag.
 LABEL_STEPS = {"teff": 91.5, "logg": 0.11, "fe_h": 0.05, "alpha_m": 0.05, "a_k": 1.0}
@@ -29,17 +31,20 @@ def figure_02(inputs, params):
     example = apogee.meta["spectrum_id"]
     row = stars[rows_of(stars["spectrum_id"], [example])[0]]
     fetched = vstack([read_table(path) for path in inputs.fetched], metadata_conflicts="silent")
-    path = str(fetched["path"][rows_of(fetched["spectrum_id"], [example])[0]])
-    raw = read_spectrum(path)
-    found = prepare_one(raw, params.grid, params.preparation, inputs.windows)
+    raw = read_spectrum(str(fetched["path"][rows_of(fetched["spectrum_id"], [example])[0]]))
+    settings = settings_from(params.grid, params.preparation, inputs.windows)
+    flux, ivar = on_grid(raw, settings)
+    normalised, weight, continuum = normalise(flux[None], ivar[None], settings.kernel)
     return ho2017.figure_02(
         np.asarray(apogee["wavelength"]),
         np.asarray(apogee["flux"]),
         raw.wavelength,
         raw.flux,
-        found.pseudo_continuum_observed,
-        found.wavelength,
-        found.flux,
+        np.interp(
+            raw.wavelength, settings.grid * (1 + raw.redshift), continuum[0], left=np.nan, right=np.nan
+        ),
+        settings.grid,
+        np.where(weight[0] > 0, normalised[0], np.nan),
         params.source,
         star=str(row["reference_id"]),
         labels={name: float(row[name]) for name in params.study["labels"]},
@@ -56,14 +61,16 @@ def figure_04(inputs, params):
     model = load_model(inputs.model)
     names = model.label_names
     steps = {name: LABEL_STEPS[name] for name in names}
+    coefficients = linear_coefficients(model, steps)
     return ho2017.figure_04(
         model.wavelength,
-        linear_coefficients(model, steps),
+        np.array([coefficients[name] for name in names]),
         model.scatter,
         Table.read(inputs.features, format="ascii.csv"),
         Table.read(inputs.dibs, format="ascii.csv"),
         params.source,
         labels=names,
+        steps=[steps[name] for name in names],
     )
 
 

@@ -18,7 +18,10 @@ def labelled_block(flux, ivar, model, bootstrap_models, starts, threads):
     """Label a block of stars with the model, and with every bootstrap model for the scatter between them."""
     found = label(flux, ivar, model, starts=starts, block=BLOCK, threads=threads)
     replicates = np.array(
-        [label(flux, ivar, other, starts=starts, block=BLOCK, threads=threads).labels for other in bootstrap_models]
+        [
+            label(flux, ivar, other, starts=starts, block=BLOCK, threads=threads).labels
+            for other in bootstrap_models
+        ]
     )
     table = Table({"chi2": found.chi2, "n_pix": found.n_pix, "reduced_chi2": found.reduced_chi2})
     table["converged"], table["start"] = found.converged, found.start
@@ -69,7 +72,9 @@ def main(snakemake):
     add_novelty(table, reference[clip["trained"]], names)
     print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")
     meta = provenance(
-        {"labels": params.labels}, list(inputs), dict(zip(("spectra", "models", "validation"), params.code, strict=True))
+        {"labels": params.labels},
+        list(inputs),
+        dict(zip(("spectra", "models", "validation"), params.code, strict=True)),
     )
     write_table(table, snakemake.output.labels, meta)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from labeltransfer.catalogs.tables import read_table, write_csv
+from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job
 from labeltransfer.validation.published import published_vs_here, read_published
 from labeltransfer.validation.statistics import bias_and_scatter, scatter_against_snr
@@ -9,13 +10,14 @@ from labeltransfer.validation.statistics import bias_and_scatter, scatter_agains
 SNR_CENTRES = (10, 30, 50, 70, 90, 110)
 
 
-def measure(published, comparison, cross_validation, catalog, reference, matches, names, min_snr, source):
+def measure(published, comparison, cross_validation, catalog, reference, matches, names, min_snr, n_pix):
     """What this run measures of the paper's quantities: (quantity, label) -> number, or the reason for none."""
     wanted = set(zip(published["quantity"], published["label"], strict=True))
     trained = np.asarray(comparison["trained"] & comparison["converged"])
     bright = trained & (np.asarray(comparison["snr"]) > min_snr)
-    labelled = np.isfinite([np.asarray(reference[name][matches["reference_row"]], dtype=float) for name in names])
-    n_pix = int(np.max(comparison_pixels(catalog))) if len(catalog) else 0
+    labelled = np.isfinite(
+        [np.asarray(reference[name][matches["reference_row"]], dtype=float) for name in names]
+    )
     found = {
         ("overlap_stars", ""): len(matches),
         ("overlap_stars_with_labels", ""): np.count_nonzero(labelled.all(axis=0)),
@@ -24,8 +26,10 @@ def measure(published, comparison, cross_validation, catalog, reference, matches
         ("catalogue_stars", ""): len(catalog),
         ("match_separation_median", ""): np.median(matches["separation"]),
         ("match_separation_99_percent", ""): np.quantile(matches["separation"], 0.99),
-        ("pixels", ""): n_pix or "not recorded in the catalogue",
-        ("a_k_reach", ""): np.max(comparison["a_k_apogee"]) if "a_k_apogee" in comparison.colnames else "no A_K",
+        ("pixels", ""): n_pix,
+        ("a_k_reach", ""): np.max(comparison["a_k_apogee"])
+        if "a_k_apogee" in comparison.colnames
+        else "no A_K",
         ("chi2_low_by", ""): 1 / np.median(catalog["reduced_chi2"]),
         ("training_time", ""): "see benchmarks/",
         ("labelling_time", ""): "see benchmarks/",
@@ -39,19 +43,18 @@ def measure(published, comparison, cross_validation, catalog, reference, matches
             found["reference_error", name] = np.median(comparison[f"{name}_apogee_err"][trained])
         curves = {"cannon": residual}
         if f"{name}_lamost" in comparison.colnames:
-            curves["pipeline"] = np.asarray(comparison[f"{name}_lamost"] - comparison[f"{name}_apogee"], dtype=float)
+            curves["pipeline"] = np.asarray(
+                comparison[f"{name}_lamost"] - comparison[f"{name}_apogee"], dtype=float
+            )
         for method, values in curves.items():
-            curve = scatter_against_snr(values[trained], np.asarray(comparison["snr_g"])[trained], SNR_CENTRES)
+            curve = scatter_against_snr(
+                values[trained], np.asarray(comparison["snr_g"])[trained], SNR_CENTRES
+            )
             for centre, value in zip(SNR_CENTRES, curve.scatter, strict=True):
                 found[f"scatter_{method}_snr_{centre}", name] = (
                     value if np.isfinite(value) else "too few stars at this S/N"
                 )
     return {key: value for key, value in found.items() if key in wanted}
-
-
-def comparison_pixels(catalog):
-    """Pixels in the fit of each star."""
-    return np.asarray(catalog["n_pix"])
 
 
 def main(snakemake):
@@ -67,7 +70,7 @@ def main(snakemake):
         read_table(inputs.matches),
         list(params.labels),
         params.min_snr,
-        params.source,
+        len(load_model(inputs.model).wavelength),
     )
     table = published_vs_here(published, measured, params.source)
     print(table.to_string())

@@ -33,7 +33,9 @@ def recovery(catalog, truth, names, min_snr):
                         "label": name,
                         **found._asdict(),
                         "bias_over_scatter": found.median / found.robust_scatter if found.n > 1 else np.nan,
-                        "z_width_formal": z_width(here - true, np.asarray(catalog[f"{name}_err"], dtype=float)[mask]),
+                        "z_width_formal": z_width(
+                            here - true, np.asarray(catalog[f"{name}_err"], dtype=float)[mask]
+                        ),
                         "z_width_calibrated": z_width(
                             here - true, np.asarray(catalog[f"{name}_total"], dtype=float)[mask]
                         ),
@@ -47,7 +49,10 @@ def main(snakemake):
     """Write the table of recovery."""
     params = snakemake.params
     table = recovery(
-        read_table(snakemake.input.catalog), read_table(snakemake.input.truth), list(params.labels), params.min_snr
+        read_table(snakemake.input.catalog),
+        read_table(snakemake.input.truth),
+        list(params.labels),
+        params.min_snr,
     )
     print(table.to_string())
     write_csv(table, snakemake.output.table)

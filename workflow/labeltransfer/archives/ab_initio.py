@@ -1,7 +1,8 @@
 """Model spectra with every label stepped: one table that users can fill from their own synthesis.
 
-The file is FITS. Its primary header carries ``RESOL`` (resolving power), ``WAVEMED`` ('vacuum') and the provenance;
-table ``SPECTRA`` has one row per spectrum, table ``WAVELENGTH`` the common wavelengths [Angstrom, vacuum].
+The file is FITS. Its primary header carries ``RESOL`` (resolving power), ``WAVEMED`` ('vacuum') and the
+provenance; table ``SPECTRA`` has one row per spectrum, table ``WAVELENGTH`` the common wavelengths
+[Angstrom, vacuum].
 """
 
 from typing import NamedTuple
@@ -135,9 +136,10 @@ def step_pair(models, reference, label):
 def off_centre_steps(models, tolerance=1.0):
     """Pairs of steps that do not enclose their reference spectrum.
 
-    Two spectra computed at +step and -step differ from the reference in opposite directions. Where their mean lies
-    further from the reference (rms of the line-to-continuum ratio) than ``tolerance`` times half their difference,
-    they were computed about another composition than the file says, and no gradient can be taken from them.
+    Two spectra computed at +step and -step differ from the reference in opposite directions. Where their
+    mean lies further from the reference (rms of the line-to-continuum ratio) than ``tolerance`` times half
+    their difference, they were computed about another composition than the file says, and no gradient can
+    be taken from them.
 
     Returns
     -------

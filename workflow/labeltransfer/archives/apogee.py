@@ -199,4 +199,4 @@ def _aspcap_paths(pattern, columns, n_row):
             parts["LOCATION_ID"] == "1", tables.strings(columns["FIELD"]), parts["LOCATION_ID"]
         )
     safe = np.logical_and.reduce([tables.safe_names(part) for part in parts.values()])
-    return np.where(safe, tables.fill_pattern(pattern, parts), "").astype(str)
+    return np.where(safe, tables.fill_pattern(pattern, parts), "")

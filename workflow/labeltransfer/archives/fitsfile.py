@@ -170,9 +170,10 @@ def _header(data, position, path):
     else:
         reason = "truncated FITS" if last == len(data) else "damaged FITS header"
         raise refusal(path, reason, "an END card", f"none in {last - position} bytes", FETCH_AGAIN)
-    # Blanks for bytes that FITS does not allow, about which astropy would warn.
+    # Blanks for bytes that FITS does not allow, and no cards without a value: astropy would warn of them.
     text = data[position:card].translate(_PLAIN_TEXT).decode("ascii")
-    return fits.Header.fromstring(text), position + -(-(card + CARD - position) // BLOCK) * BLOCK
+    cards = [text[at : at + CARD] for at in range(0, len(text), CARD) if text[at + 8 : at + 10] == "= "]
+    return fits.Header.fromstring("".join(cards)), position + -(-(card + CARD - position) // BLOCK) * BLOCK
 
 
 def _data_size(header, path):

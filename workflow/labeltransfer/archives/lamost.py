@@ -25,7 +25,8 @@ from . import fitsfile, tables
 from .errors import refusal
 
 WAVELENGTH_RANGE = (3000.0, 11000.0)
-_NAME = re.compile(r"spec-(\d{5})-(.+)_sp(\d{2})-(\d{3})(?=\.fits|$)")
+_NAME = re.compile(r"spec-(\d{5})-(.+)_sp(\d{2})-(\d{3})(?=\.|$)")
+_ID_PATTERN = "spec-{lmjd}-{planid}_sp{spid:02d}-{fiberid:03d}.fits"
 _TABLE_ROWS = ("FLUX", "IVAR", "WAVELENGTH", "ANDMASK", "ORMASK")
 
 #: Columns of the survey table that are read where the catalogue has them: unit and description.
@@ -157,7 +158,7 @@ def _rows(data, path):
 def _image_layout(header, rows):
     # EXTEN0 names the rows. Should it be missing, the third row tells: only wavelengths increase steadily.
     names = fitsfile.text(header, "EXTEN0").lower()
-    if "continuum" in names or ("wavelength" not in names and not np.all(np.diff(rows[2]) > 0)):
+    if "continuum" in names or ("wavelength" not in names and not _increasing(rows[2]).all()):
         return "L0"
     return "L1" if rows.dtype.itemsize == 8 else "L2"
 
@@ -170,12 +171,18 @@ def _log_wavelength(header, n_pix, path):
     return 10.0 ** (first + step * np.arange(n_pix))
 
 
+def _increasing(row):
+    with np.errstate(invalid="ignore"):
+        return row[1:] > row[:-1]
+
+
 def _check_wavelength(wavelength, path):
     # NaN fails both comparisons.
     low, high = WAVELENGTH_RANGE
-    if not np.all(wavelength[1:] > wavelength[:-1]):
+    increasing = _increasing(wavelength)
+    if not increasing.all():
         cure = "Fetch the file again; if it is the same, leave it out."
-        found = f"{np.sum(~(wavelength[1:] > wavelength[:-1]))} steps that do not increase"
+        found = f"{np.sum(~increasing)} steps that do not increase"
         raise refusal(path, "wavelength not increasing", "increasing wavelengths", found, cure)
     if not (wavelength[0] >= low and wavelength[-1] <= high):
         cure = "Only optical spectra with wavelengths in Angstrom can be read."
@@ -203,7 +210,13 @@ def _identity(header, path):
     lmjd, spid, fiberid = (fitsfile.integer(header, key) for key in ("LMJD", "SPID", "FIBERID"))
     planid = fitsfile.text(header, "PLANID")
     if min(lmjd, spid, fiberid) >= 0 and tables.safe_names([planid])[0]:
-        return lmjd, planid, spid, fiberid, f"spec-{lmjd}-{planid}_sp{spid:02d}-{fiberid:03d}.fits"
+        return (
+            lmjd,
+            planid,
+            spid,
+            fiberid,
+            _ID_PATTERN.format(lmjd=lmjd, planid=planid, spid=spid, fiberid=fiberid),
+        )
     return lmjd, planid, spid, fiberid, name.removesuffix(".gz")
 
 
@@ -217,7 +230,8 @@ def read_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
         free. Needed: lmjd, planid, spid, fiberid, ra, dec. Read where present: obsid, snrg, teff, logg, feh,
         their errors, rv.
     path_pattern : str
-        Where a spectrum lies in the archive; may use spectrum_id, lmjd, planid, spid, fiberid, obsid.
+        Where a spectrum lies in the archive, as for `str.format`; may use spectrum_id, planid, and the
+        numbers lmjd, spid, fiberid, obsid.
 
     Returns
     -------
@@ -244,40 +258,37 @@ def read_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
     columns = {name: columns[theirs] for name, theirs in chosen.items()}
     n_row = len(columns["lmjd"])
 
-    number = {name: tables.integers(columns[name]) for name in ("lmjd", "spid", "fiberid")}
-    obsid = tables.integers(columns["obsid"]) if "obsid" in columns else np.full(n_row, -1)
-    planid = tables.strings(columns["planid"])
+    parts = {name: tables.integers(columns[name]) for name in ("lmjd", "spid", "fiberid")}
+    parts["obsid"] = tables.integers(columns["obsid"]) if "obsid" in columns else np.full(n_row, -1)
+    code, plans = pd.factorize(tables.strings(columns["planid"]))
+    parts["planid"] = np.asarray(plans, dtype=object)[code]
     ra, dec = tables.numbers(columns["ra"]), tables.numbers(columns["dec"])
 
-    parts = {
-        "lmjd": number["lmjd"].astype(str).astype(object),
-        "planid": planid,
-        "spid": _padded(number["spid"], 2),
-        "fiberid": _padded(number["fiberid"], 3),
-        "obsid": obsid.astype(str).astype(object),
-    }
-    parts["spectrum_id"] = tables.fill_pattern("spec-{lmjd}-{planid}_sp{spid}-{fiberid}.fits", parts)
-
-    complete = (number["lmjd"] > 0) & (number["spid"] >= 0) & (number["fiberid"] >= 0) & (planid != "")
+    complete = (parts["lmjd"] > 0) & (parts["planid"] != "")
+    complete &= (
+        (parts["spid"] >= 0) & (parts["spid"] < 100) & (parts["fiberid"] >= 0) & (parts["fiberid"] < 1000)
+    )
     reason = np.full(n_row, "", dtype=object)
     reason[~complete] = "no identifier"
-    reason[complete & ~tables.safe_names(planid)] = "unsafe file name"
-    usable = reason == ""
-    again = np.zeros(n_row, dtype=bool)
-    again[usable] = pd.Series(parts["spectrum_id"][usable]).duplicated().to_numpy()
-    reason[again] = "duplicate spectrum id"
+    reason[complete & ~tables.safe_names(parts["planid"])] = "unsafe file name"
+    usable = np.flatnonzero(reason == "")
+    # As numbers: catalogues of millions of rows have the names of few plans.
+    key = ((parts["lmjd"] * len(plans) + code) * 100 + parts["spid"]) * 1000 + parts["fiberid"]
+    reason[usable[pd.Series(key[usable]).duplicated().to_numpy()]] = "duplicate spectrum id"
     reason[(reason == "") & ~on_sky(ra, dec)] = "no position"
 
     keep = reason == ""
     kept = {name: part[keep] for name, part in parts.items()}
+    kept["spectrum_id"] = tables.fill_pattern(_ID_PATTERN, kept)
     survey = Table(
         {
-            "spectrum_id": kept["spectrum_id"].astype(str),
-            "path": tables.fill_pattern(path_pattern, kept).astype(str),
-            "obsid": obsid[keep],
+            "spectrum_id": kept["spectrum_id"],
+            "path": tables.fill_pattern(path_pattern, kept),
+            "obsid": kept["obsid"],
             "ra": ra[keep],
             "dec": dec[keep],
-        }
+        },
+        copy=False,
     )
     for name in SURVEY_LABELS:
         read = tables.uncertainties if name.endswith("_err") else tables.numbers
@@ -285,9 +296,11 @@ def read_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
     describe(survey)
     survey.meta["source"] = os.path.basename(os.fspath(path))
 
-    row_names = pd.Series(np.flatnonzero(~keep)).map("row {}".format).to_numpy(object)
-    ids = np.where(complete[~keep], parts["spectrum_id"][~keep], row_names)
-    ids = np.where(~complete[~keep] & (obsid[~keep] >= 0), parts["obsid"][~keep], ids)
+    lost = {name: part[~keep] for name, part in parts.items()} | {"row": np.flatnonzero(~keep)}
+    ids = np.where(
+        lost["obsid"] >= 0, tables.fill_pattern("{obsid}", lost), tables.fill_pattern("row {row}", lost)
+    )
+    ids = np.where(complete[~keep], tables.fill_pattern(_ID_PATTERN, lost), ids)
     return survey, tables.rejected_rows(ids, "survey", "catalogue", reason[~keep])
 
 
@@ -301,7 +314,3 @@ def describe(survey):
 def on_sky(ra, dec):
     """Which positions [deg] exist."""
     return (ra >= 0) & (ra <= 360) & (np.abs(dec) <= 90)
-
-
-def _padded(values, width):
-    return pd.Series(values.astype(str)).str.zfill(width).to_numpy(object)

@@ -154,6 +154,7 @@ def local_catalogs(
     folder,
     label_table,
     columns,
+    errors=None,
     id_column=None,
     match="obsid",
     survey_columns=None,
@@ -169,15 +170,17 @@ def local_catalogs(
     label_table : path or sequence of paths
         See `read_label_table`.
     columns : dict
-        Label -> column, and where the table has them ``<label>_err``, snr, ra and dec [deg].
+        Label -> column, and where the table has them snr, ra and dec [deg].
+    errors : dict, optional
+        Label -> column of its error.
     id_column : str, optional
         Column that names the spectrum; by default 'obsid' or 'spectrum_id'.
     match : {'obsid', 'spectrum_id', 'position'}
         How labels find their spectra. A spectrum_id may have folders before it and .gz after it. By
         position, which needs ra and dec among the columns, the nearest labels within `radius` count.
     survey_columns : dict, optional
-        Column of the survey table (teff, logg, feh, their errors, rv) -> column of the label table, for labels
-        of the survey's own pipeline.
+        Column of the survey table (teff, logg, feh, their errors, rv) -> column of the label table, for
+        labels of the survey's own pipeline.
     radius : float
         Arcsec.
     delimiter : str, optional
@@ -205,6 +208,7 @@ def local_catalogs(
     if match == "position" and not {"ra", "dec"} <= set(columns):
         raise ValueError("match by position needs the columns ra and dec of the label table: map them")
     survey_columns = survey_columns or {}
+    columns = columns | {f"{name}_err": column for name, column in (errors or {}).items() if name in columns}
     wanted = {f"label {name}": column for name, column in columns.items()}
     wanted |= {f"survey {name}": column for name, column in survey_columns.items()}
     if match != "position" or id_column:

@@ -4,26 +4,30 @@ The optical depth of a model spectrum is tau = -ln(flux / continuum). About each
 
     ln tau_r(l) = ln tau_r + sum_k [ g_rk x_k + h_rk q_k(x_k) / 2 ],   x = l - l_r,
 
-with slope g and curvature h of every label from its positive and negative step, and q(x) = x^2 up to a bound beyond
-which it goes on along the tangent. The reference points are blended in ln tau with the weights
-w_r ~ d_r^-4, d_r the distance from the reference point in (Teff, log g, [M/H]) in units of a scale, so that a reference
-point is met exactly; flux = continuum exp(-tau). Lines saturate and molecules couple elements, and no part of it has
-the form of a model that is fitted to the mock.
+with slope g and curvature h of every label from its positive and negative step, and q(x) = x^2 up to a
+bound beyond which it goes on along the tangent. The reference points are blended in ln tau with the weights
+w_r ~ d_r^-4, d_r the distance from the reference point in (Teff, log g, [M/H]) in units of a scale, so that
+a reference point is met exactly; flux = continuum exp(-tau). Lines saturate and molecules couple elements,
+and no part of it has the form of a model that is fitted to the mock.
 
-Spoiling. The contribution of element X to tau is tau_X = c_X tau, c_X = g_X / ln 10 (its share of the abundance
-derivative, kept between 0 and 1, sum at most 1). Nature multiplies each by k_X(wavelength) = 10^s_X, s_X a smooth
-random function with the width of a line and an rms of 0.1 to 0.2 dex, and k_X = 0 for the few per cent of lines that
-nature lacks. With tau' = tau [1 + sum c_X (k_X - 1)] and rho = tau / tau',
+Spoiling. At this resolution tau answers to the opacity kappa of the lines as tau ~ kappa^gamma, gamma < 1
+where they saturate. The positive slopes tell the share of element X, q_X = g_X / sum g, and gamma = sum g /
+ln 10. Nature multiplies each element's opacity by k_X(wavelength) = 10^s_X, where s_X is a random function
+with the width of a line and an rms of 0.1 to 0.2 dex, and k_X = 0 for the few per cent of lines that nature
+lacks. With S = sum q_X k_X and the new share p_X = q_X k_X / S,
 
-    g'_X = k_X rho g_X,    h'_X = k_X rho (h_X + g_X^2) - g'_X^2,    g'_M = g_M + sum_X (g'_X - g_X):
+    ln tau' = ln tau + gamma ln S,    g'_X = gamma ln 10 p_X,
+    h'_X = h_X + gamma ln^2 10 [(p_X - p_X^2) - (q_X - q_X^2)].
 
-a strong line answers more to its element, in the spectrum and in the gradient, whereas theory does not know.
+To first order that is a line list whose gf values are off by s_X dex line by line. A stronger line takes a
+larger share of a blend and theory does not know; the slopes still add up to the one of [M/H]. Where more of
+an element means less absorption (oxygen on C2), the line is another element's and the slope stays.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from threadpoolctl import threadpool_limits
 
 from .ab_initio import ELEMENTS, off_centre_steps, reference_points, step_pair
@@ -41,6 +45,8 @@ _QUADRATIC_REACH = np.array([600.0, 1.5, 1.0, 1.0] + [0.4] * len(ELEMENTS))
 # ln tau changes freely up to the first number and never by more than the sum of both.
 _FREE_CHANGE, _EXTRA_CHANGE = 2.0, 1.0
 _TAU_FLOOR = 1e-5
+# Pixels that hold a line at R = 1800, and the optical depth up to which it may be missing.
+_LINE_PIXELS, _WEAK = 5, 0.1
 _BLOCK = 64
 
 
@@ -57,7 +63,8 @@ class Nature:
         Expansion of ln tau in the units of the labels, spoiled.
     ln_continuum, continuum_slope, continuum_curvature
         The same of ln continuum, not spoiled.
-    strength : (n_element, n_pix), log10 of the factor on each element's contribution, -inf where the line is missing
+    strength : (n_element, n_pix)
+        log10 of the factor on each element's contribution, -inf where the line is missing.
     borrowed : (reference, label) pairs whose gradient comes from another reference point
     seed : int, or None for unspoiled theory
     """
@@ -88,7 +95,7 @@ def make_nature(models, seed, strength_dex=(0.1, 0.2), missing_fraction=0.03, co
     strength_dex : (float, float)
         Each element's rms strength error is drawn between these [dex].
     missing_fraction : float
-        Fraction of each element's spectrum in which nature lacks the lines that theory has.
+        Fraction of each element's spectrum in which nature lacks the weak lines that theory has.
     correlation : float
         Standard deviation of the smoothing of the strength errors [pixels]; a line has about 1.
 
@@ -131,7 +138,9 @@ def make_nature(models, seed, strength_dex=(0.1, 0.2), missing_fraction=0.03, co
     strength = np.zeros((len(ELEMENTS), shape[2]))
     ln_tau = ln_tau[centre]
     if seed is not None:
-        strength = _line_strengths(shape[2], seed, strength_dex, missing_fraction, correlation)
+        strength = _line_strengths(
+            _line_depths(ln_tau, slope), seed, strength_dex, missing_fraction, correlation
+        )
         ln_tau, slope, curvature = _spoil(ln_tau, slope, curvature, 10.0**strength)
     return Nature(
         wavelength=models.wavelength,
@@ -155,6 +164,7 @@ def normalised_flux(nature, labels, pixels=slice(None)):
     Parameters
     ----------
     nature : Nature
+        From `make_nature`.
     labels : Table or mapping of arrays
         The columns `LABELS`, one row per star.
     pixels : slice
@@ -197,36 +207,44 @@ def _derivatives(values, steps, rows):
     return (b * up + a * down) / (a + b), 2.0 * (up - down) / (a + b)
 
 
-def _line_strengths(n_pix, seed, strength_dex, missing_fraction, correlation):
+def _line_depths(ln_tau, slope):
+    """Largest optical depth of each element near each pixel at any reference point, (n_element, n_pix)."""
+    g = np.maximum(slope[:, _FIRST_ELEMENT:], 0.0)
+    depth = np.exp(ln_tau)[:, None] * g / np.maximum(g.sum(axis=1, keepdims=True), 1e-12)
+    return maximum_filter1d(depth.max(axis=0), 2 * _LINE_PIXELS + 1, axis=1)
+
+
+def _line_strengths(depth, seed, strength_dex, missing_fraction, correlation):
     """log10 of the factor on each element's lines, (n_element, n_pix)."""
     rng = np.random.default_rng(seed)
-    shape = (len(ELEMENTS), n_pix)
+    shape = depth.shape
     dex = gaussian_filter1d(rng.standard_normal(shape), correlation, axis=1, mode="wrap")
     dex *= rng.uniform(*strength_dex, size=(len(ELEMENTS), 1)) / dex.std(axis=1, keepdims=True)
-    # A missing line takes the pixels of its profile with it: five pixels hold a line at R = 1800.
-    width = 5
-    start = rng.random(shape) < missing_fraction / width
+    # A missing line takes the pixels of its profile with it.
+    start = rng.random(shape) < missing_fraction / _LINE_PIXELS
     missing = np.zeros(shape, dtype=bool)
-    for shift in range(width):
+    for shift in range(_LINE_PIXELS):
         missing |= np.roll(start, shift, axis=1)
-    return np.where(missing, -np.inf, dex)
+    # Nobody overlooks the calcium triplet: only lines that are weak everywhere are missing.
+    return np.where(missing & (depth < _WEAK), -np.inf, dex)
 
 
 def _spoil(ln_tau, slope, curvature, factor):
-    """Multiply each element's contribution to tau by a factor; see the module's docstring."""
+    """Multiply each element's opacity by a factor; see the module's docstring."""
     slope, curvature = slope.copy(), curvature.copy()
-    g, h = slope[:, _FIRST_ELEMENT:], curvature[:, _FIRST_ELEMENT:]
-    share = np.clip(g / np.log(10.0), 0.0, 1.0)
-    share /= np.maximum(share.sum(axis=1, keepdims=True), 1.0)
-    growth = 1.0 + (share * (factor - 1.0)).sum(axis=1)
-    growth = np.maximum(growth, 0.02)
-    # Where more of an element means a weaker line, the line is another element's and has that one's strength.
-    k_rho = np.where(share > 0, factor, 1.0) / growth[:, None]
-    new_g = k_rho * g
-    new_h = k_rho * (h + g**2) - new_g**2
-    slope[:, LABELS.index("m_h")] += (new_g - g).sum(axis=1)
-    slope[:, _FIRST_ELEMENT:], curvature[:, _FIRST_ELEMENT:] = new_g, new_h
-    return ln_tau + np.log(growth), slope, curvature
+    g = np.maximum(slope[:, _FIRST_ELEMENT:], 0.0)
+    total = g.sum(axis=1, keepdims=True)
+    share = g / np.maximum(total, 1e-12)
+    # The floor leaves a trace of a line that nature lacks, so that ln tau stays finite.
+    strength = np.maximum((share * factor).sum(axis=1, keepdims=True), 1e-3)
+    new_share = share * factor / strength
+    lines = g > 0
+    change = np.log(10.0) * total * ((new_share - new_share**2) - (share - share**2))
+    slope[:, _FIRST_ELEMENT:][lines] = (total * new_share)[lines]
+    curvature[:, _FIRST_ELEMENT:][lines] += change[lines]
+    # Without any line of any element there is nothing to change.
+    growth = np.where(total > 0, total / np.log(10.0) * np.log(strength), 0.0)[:, 0]
+    return ln_tau + growth, slope, curvature
 
 
 def _evaluate(nature, labels, slope, curvature, centre, pixels, bounded):

@@ -1,12 +1,14 @@
 """How the mock's LAMOST sees a star: dust, redshift, sampling, throughput, sky, noise and bad pixels.
 
-The order is that of the light: nature's spectrum (already at the survey's resolution) is reddened and redshifted,
-crosses the dust with its Na D and diffuse interstellar bands at the velocity of the cloud, the air with its bands in
-the observed frame, and the instrument with its throughput; then come scattered light, sky, noise and defects.
+The order is that of the light: nature's spectrum (already at the survey's resolution) is reddened and
+redshifted, crosses the dust with its Na D and diffuse interstellar bands at the velocity of the cloud, the
+air with its bands in the observed frame, and the instrument with its throughput; then come scattered light,
+sky, noise and defects.
 
-Spectra are moved to the observed grid by cubic-spline interpolation. Both grids are uniform in log wavelength, so that
-a star has one sub-pixel shift for all pixels. For a Gaussian line with the width of R = 1800 (2.4 pixels) the error is
-at most 1.6 % of the line's depth, rms 0.5 % over the line (measured and tested).
+Spectra are moved to the observed grid by cubic-spline interpolation. Both grids are uniform in log
+wavelength, so that a star has one sub-pixel shift for all pixels. For a Gaussian line with the width of R =
+1800 (2.4 pixels) the error is at most 1.6 % of the line's depth, rms 0.5 % over the line (measured and
+tested).
 """
 
 from typing import NamedTuple
@@ -27,9 +29,10 @@ _BLOCK = 64
 _AK_PER_AV = 0.1135
 _EBV_PER_AK = 1.0 / (3.1 * _AK_PER_AV)
 
-# Vacuum wavelength [A], FWHM [A], equivalent width [A] per magnitude of E(B-V). Strengths rounded from Friedman et al.
-# 2011 (5780, 5797, 6283, 6614), Munari et al. 2008 (8621), Snow et al. 2002 (4428), Jenniskens and Desert 1994 (4882,
-# 6203); Na D is the slope of Poznanski et al. 2012 near E(B-V) = 0.6, kept linear.
+# Vacuum wavelength [A], FWHM [A], equivalent width [A] per magnitude of E(B-V). Strengths rounded from
+# Friedman et al. 2011 (5780, 5797, 6283, 6614), Munari et al. 2008 (8621), Snow et al. 2002 (4428),
+# Jenniskens and Desert 1994 (4882, 6203); Na D is the slope of Poznanski et al. 2012 near E(B-V) = 0.6,
+# kept linear.
 INTERSTELLAR = (
     (4429.4, 17.0, 1.9),
     (4883.4, 20.0, 0.8),
@@ -42,26 +45,38 @@ INTERSTELLAR = (
     (5891.6, 0.3, 1.2),
     (5897.6, 0.3, 0.95),
 )
-# Vacuum wavelength [A], strength: [O I], OH (after Osterbrock et al. 1996, rounded), and the brightest first.
-SKY_LINES = (
-    *((5578.9, 40.0), (6302.0, 14.0), (6365.5, 6.0), (5891.6, 3.0), (5897.6, 2.0)),
-    *((6865.7, 2.0), (6925.2, 3.0), (7278.3, 5.0), (7318.3, 4.0), (7342.9, 6.0), (7360.7, 3.0), (7404.2, 2.0)),
-    *((7717.6, 2.0), (7752.6, 5.0), (7796.3, 6.0), (7823.4, 5.0), (7843.4, 2.0), (7855.5, 3.0), (7915.8, 8.0)),
-    *((7951.4, 4.0), (7966.9, 8.0), (7995.6, 8.0), (8027.7, 5.0), (8063.9, 3.0), (8346.9, 8.0), (8401.5, 9.0)),
-    *((8417.5, 4.0), (8432.4, 10.0), (8454.6, 7.0), (8467.7, 7.0), (8495.7, 4.0), (8507.0, 5.0), (8763.0, 4.0)),
-    *((8770.1, 8.0), (8780.4, 9.0), (8793.4, 7.0), (8829.5, 10.0), (8838.7, 5.0), (8852.3, 8.0), (8870.2, 8.0)),
-    *((8888.3, 12.0), (8905.7, 7.0), (8922.0, 12.0), (8945.9, 7.0), (8960.6, 10.0), (8990.8, 6.0)),
-)
+# Strength: vacuum wavelengths [A] of [O I], Na and OH sky lines (after Osterbrock et al. 1996, rounded).
+_SKY = {
+    40: (5578.9,),
+    14: (6302.0,),
+    12: (8888.3, 8922.0),
+    10: (8432.4, 8829.5, 8960.6),
+    9: (8401.5, 8780.4),
+    8: (7915.8, 7966.9, 7995.6, 8346.9, 8770.1, 8852.3, 8870.2),
+    7: (8454.6, 8467.7, 8793.4, 8905.7, 8945.9),
+    6: (6365.5, 7342.9, 7796.3, 8990.8),
+    5: (7278.3, 7752.6, 7823.4, 8027.7, 8507.0, 8838.7),
+    4: (7318.3, 7951.4, 8417.5, 8495.7, 8763.0),
+    3: (5891.6, 6925.2, 7360.7, 7855.5, 8063.9),
+    2: (5897.6, 6865.7, 7404.2, 7717.6, 7843.4),
+}
+SKY_LINES = tuple((centre, strength) for strength, centres in _SKY.items() for centre in centres)
 # First and last wavelength [A], optical depth at airmass 1: O2 B and A, water.
-TELLURIC = ((6868, 6945, 0.22), (7180, 7340, 0.09), (7594, 7700, 0.70), (8130, 8350, 0.08), (8940, 9100, 0.25))
+TELLURIC = (
+    (6868, 6945, 0.22),
+    (7180, 7340, 0.09),
+    (7594, 7700, 0.70),
+    (8130, 8350, 0.08),
+    (8940, 9100, 0.25),
+)
 SNR_BANDS = {"u": (3710, 4000), "g": (4000, 5450), "r": (5600, 6950), "i": (6950, 8200), "z": (8200, 9000)}
 
 
 class Conditions(NamedTuple):
     """How each of n spectra is taken; arrays of shape (n,).
 
-    `uid` numbers the observation and, with the seed, fixes its random numbers whatever block it is computed in.
-    `snr` is the median over the pixels of flux times the square root of the reported inverse variance.
+    `uid` numbers the observation and, with the seed, fixes its random numbers whatever block it is computed
+    in. `snr` is the median over the pixels of flux times the square root of the reported inverse variance.
     """
 
     uid: np.ndarray
@@ -75,7 +90,8 @@ class Conditions(NamedTuple):
 class Observed(NamedTuple):
     """Spectra as the survey reduces them, on the longest grid: (n, 3909), beyond a star's n_pix without data.
 
-    `wavelength` in vacuum Angstrom, heliocentric; `redshift` as measured; `n_bad` counts the injected bad pixels.
+    `wavelength` in vacuum Angstrom, heliocentric; `redshift` as measured; `n_bad` counts the injected bad
+    pixels.
     """
 
     wavelength: np.ndarray
@@ -102,7 +118,7 @@ def extinction(wavelength):
 
 
 def interstellar_depth(wavelength):
-    """Optical depth per magnitude of A_K of Na D and the diffuse interstellar bands, at rest and at R = 1800."""
+    """Optical depth per magnitude of A_K of Na D and the diffuse bands, at rest and seen at R = 1800."""
     depth = np.zeros(len(wavelength))
     for centre, fwhm, width in INTERSTELLAR:
         seen = np.hypot(fwhm, centre / _RESOLUTION)
@@ -114,7 +130,7 @@ def throughput(wavelength):
     """Relative efficiency of the two arms, with the dichroic between them."""
     blue = 1.0 / (1.0 + np.exp(-(wavelength - 4050.0) / 180.0))
     red = 1.0 / (1.0 + np.exp((wavelength - 8900.0) / 260.0))
-    return 0.04 + blue * red * (1.0 - 0.35 * np.exp(-(((wavelength - 5850.0) / 140.0) ** 2)))
+    return 0.04 + blue * red * (1.0 - 0.15 * np.exp(-(((wavelength - 5850.0) / 140.0) ** 2)))
 
 
 def observe(nature, labels, conditions, seed, settings):
@@ -123,13 +139,17 @@ def observe(nature, labels, conditions, seed, settings):
     Parameters
     ----------
     nature : Nature
+        From `make_nature`.
     labels : Table or mapping
         Labels of nature, one row per spectrum.
     conditions : Conditions
+        How each spectrum is taken.
     seed : int
+        Of the universe.
     settings : dict
-        error_inflation (reported over true standard deviation), bad_pixel_fraction (lowest, highest), scattered_light
-        (mean fraction of the median flux), calibration_error (rms of the smooth relative error).
+        error_inflation (reported over true standard deviation), bad_pixel_fraction (lowest, highest),
+        scattered_light (mean fraction of the median flux), calibration_error (rms of the smooth relative
+        error).
 
     Returns
     -------
@@ -140,18 +160,22 @@ def observe(nature, labels, conditions, seed, settings):
     for first in range(0, n_star, _BLOCK):
         rows = slice(first, first + _BLOCK)
         block = {name: np.asarray(labels[name], dtype=float)[rows] for name in LABELS}
-        parts.append(_observe_block(nature, block, Conditions(*(c[rows] for c in conditions)), seed, settings))
+        parts.append(
+            _observe_block(nature, block, Conditions(*(c[rows] for c in conditions)), seed, settings)
+        )
     if not parts:
         empty = np.zeros((0, MAX_PIXELS))
         masks = np.zeros((0, MAX_PIXELS), dtype=np.uint8)
         none = np.zeros(0)
-        return Observed(observed_grid(), empty, empty.copy(), masks, masks.copy(), none, none, none.astype(int))
+        return Observed(
+            observed_grid(), empty, empty.copy(), masks, masks.copy(), none, none, none.astype(int)
+        )
     joined = (np.concatenate([getattr(part, name) for part in parts]) for name in Observed._fields[1:])
     return Observed(observed_grid(), *joined)
 
 
 def expected_snr(nature, labels, conditions, every=16):
-    """Median S/N in the bands u, g, r, i, z, from every 16th pixel of the expected spectrum; dict of (n,) arrays."""
+    """Median S/N in u, g, r, i, z, from some pixels of the expected spectra; dict of (n,) arrays."""
     n_star = len(conditions.uid)
     pixels = slice(None, None, every)
     wavelength = nature.wavelength[pixels]
@@ -195,7 +219,10 @@ def _fixed(wavelength):
 
 def _sigma(light, snr, sky):
     """Reported standard deviation of spectra in units of their median, for a median S/N of `snr`."""
-    sky_level = np.clip(0.25 * (30.0 / snr) ** 0.8, 0.01, 0.8)[:, None]
+    # Fainter stars have more sky under them. Eq. 1 weights with ivar, in which lines count less the more
+    # sky there is, so that a strong trend here would make the pseudo-continuum, and the labels, depend on
+    # S/N.
+    sky_level = 0.15 * (50.0 / snr[:, None]) ** 0.25
     sigma = np.sqrt(np.maximum(light, 0.0) + sky_level * sky)
     return sigma * (np.median(light / sigma, axis=1) / snr)[:, None]
 
@@ -244,7 +271,7 @@ def _observe_block(nature, labels, conditions, seed, settings):
 
 
 def _shift(spectra, log_first, redshift):
-    """Cubic-spline values on the observed grid of spectra that nature gives at rest; held constant outside."""
+    """Cubic-spline values on the observed grid of spectra at rest, held constant where these end."""
     coefficients = spline_filter1d(spectra, order=3, axis=1, mode="mirror")
     last = spectra.shape[1] - 1
     out = np.empty((len(spectra), MAX_PIXELS))
@@ -272,7 +299,9 @@ def _calibration(generators, rms):
 def _sky_residuals(generators, wavelength, sigma, andmask, ormask):
     """Imperfect subtraction of sky lines beyond the reported error, flagged in most spectra; (n, n_pix)."""
     centre, strength = np.array(SKY_LINES).T
-    size = np.stack([rng.standard_normal(len(centre)) for rng in generators]) * np.where(strength < 10, 1.5, 5.0)
+    size = np.stack([rng.standard_normal(len(centre)) for rng in generators]) * np.where(
+        strength < 10, 1.5, 5.0
+    )
     flag = np.stack([rng.random(len(centre)) for rng in generators])
     offset = (wavelength - centre[:, None]) / (centre[:, None] / _RESOLUTION)
     # A residual has the shape of a line slightly shifted against the one that is subtracted.
@@ -296,7 +325,7 @@ def _product(rows, matrix):
 
 def _bad_pixels(rng, settings, n_pix, flux, ivar, andmask, ormask):
     """Dead and hit pixels, single and in runs: ivar 0 and any flux, a few NaN. Returns their number."""
-    wanted = int(round(rng.uniform(*settings["bad_pixel_fraction"]) * n_pix))
+    wanted = round(rng.uniform(*settings["bad_pixel_fraction"]) * n_pix)
     lengths = np.minimum(rng.geometric(0.4, size=max(wanted, 1)), 8)
     lengths = lengths[: np.searchsorted(np.cumsum(lengths), wanted) + 1]
     bad = np.zeros(len(flux), dtype=bool)

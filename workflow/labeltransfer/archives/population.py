@@ -1,8 +1,9 @@
 """Stars of the mock universe: where they are, what they are made of, and how much dust is in front of them.
 
-The relations are rounded from the literature on the Milky Way as APOGEE sees it (Hayden et al. 2015 for [alpha/M]
-against R and z, Bovy et al. 2014 for the red clump, Martig et al. 2016 for [C/N] and mass, Holtzman et al. 2018 for
-microturbulence); they are meant to give the mock the correlations that a model can be fooled by, not to fit anything.
+The relations are rounded from the literature on the Milky Way as APOGEE sees it (Hayden et al. 2015 for
+[alpha/M] against R and z, Bovy et al. 2014 for the red clump, Martig et al. 2016 for [C/N] and mass,
+Holtzman et al. 2018 for microturbulence); they are meant to give the mock the correlations that a model can
+be fooled by, not to fit anything.
 """
 
 import numpy as np
@@ -27,7 +28,13 @@ _MAX_AK = 0.4
 
 
 def draw_stars(
-    n_reference, n_survey, n_apogee_only, seed, dwarf_fraction=0.25, intrinsic_scatter=0.025, stars_per_field=35
+    n_reference,
+    n_survey,
+    n_apogee_only,
+    seed,
+    dwarf_fraction=0.25,
+    intrinsic_scatter=0.025,
+    stars_per_field=35,
 ):
     """Draw stars seen by both surveys, by LAMOST alone and by APOGEE alone.
 
@@ -37,6 +44,7 @@ def draw_stars(
         Stars in both surveys (the first is the star of Figure 2), with LAMOST spectra only, with APOGEE only.
         Each kind has its own random numbers: the size of one changes nothing in the others.
     seed : int
+        The same seed gives the same stars.
     dwarf_fraction : float
         Fraction of subgiants and dwarfs among the survey stars; among the others it is a few per cent.
     intrinsic_scatter : float
@@ -47,9 +55,9 @@ def draw_stars(
     Returns
     -------
     Table
-        kind, star_id, apogee_id, population (thin, thick, halo), evolution (rgb, clump, subgiant, dwarf), the
-        labels of nature, alpha_m, [X/H] as ``c_h``..., mass [Msun], ra, dec, glon, glat [deg], distance, radius,
-        height [kpc], a_k [mag], rv, cloud_rv [km/s], field (index over all kinds).
+        kind, star_id, apogee_id, population (thin, thick, halo), evolution (rgb, clump, subgiant, dwarf),
+        the labels of nature, alpha_m, [X/H] as ``c_h``..., mass [Msun], ra, dec, glon, glat [deg],
+        distance, radius, height [kpc], a_k [mag], rv, cloud_rv [km/s], field (index over all kinds).
     """
     tables, first_field = [], 0
     for number, (kind, n_star) in enumerate(zip(KINDS, (n_reference, n_survey, n_apogee_only), strict=True)):
@@ -103,7 +111,8 @@ def _positions(kind, n_star, rng, dwarf_fraction, stars_per_field):
     evolution = np.where(draw < 0.7, "rgb", "clump")
     faint = rng.random(n_star) < dwarf_fraction
     evolution = np.where(faint, np.where(rng.random(n_star) < 0.25, "subgiant", "dwarf"), evolution)
-    # Dwarfs are seen nearby; among giants the distance has nothing to do with the star, nor has the dust then.
+    # Dwarfs are seen nearby; among giants the distance has nothing to do with the star, nor has the dust
+    # then.
     span = np.where(faint, np.log10(10.0), np.log10(16.0))
     distance = np.where(faint, 0.1, 0.5) * 10.0 ** (span * rng.random(n_star))
     lon, lat = np.radians(glon), np.radians(glat)
@@ -122,7 +131,7 @@ def _positions(kind, n_star, rng, dwarf_fraction, stars_per_field):
     sine = np.maximum(np.abs(np.sin(lat)), 1e-3)
     column = 0.09 * (0.1 / sine) * -np.expm1(-distance * sine / 0.1)
     patch = rng.normal(0.0, 0.35, n_field)[field] + rng.normal(0.0, 0.25, n_star)
-    a_k = np.clip(column * np.exp(patch), 0.0, _MAX_AK)
+    a_k = _MAX_AK * np.tanh(column * np.exp(patch) / _MAX_AK)
 
     # Flat rotation at 220 km/s seen from the Sun; the thick disk lags, the halo does not rotate.
     def rotation(speed, where):
@@ -268,7 +277,7 @@ def _abundances(m_h, alpha_m, mass, logg, scatter, rng):
 
 
 def _put_figure_2_star(stars):
-    """Move the first star to the place of the star of Figure 2, a field of its own, and make it a clump star."""
+    """Make the first star a clump star at the place of the star of Figure 2, in a field of its own."""
     place = SkyCoord(*_FIGURE_2_POSITION, unit="deg").galactic
     stars["field"][0] = stars["field"].max() + 1
     stars["glon"][0], stars["glat"][0] = place.l.deg, place.b.deg

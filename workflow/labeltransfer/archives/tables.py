@@ -139,31 +139,40 @@ def strings(column):
 
 
 def fill_pattern(pattern, columns):
-    """Fill ``"{name}/file-{other}.fits"`` for all rows at once.
+    """Fill ``"{name}/file-{other:03d}.fits"`` for each row.
 
     Parameters
     ----------
     pattern : str
-        Column names in braces.
+        Column names in braces, formatted as by `str.format`.
     columns : dict
-        Name -> Series or array (n_row,) of str.
+        Name -> array (n_row,); more than the pattern needs do no harm.
 
     Returns
     -------
-    object array (n_row,)
+    str array (n_row,)
+
+    Raises
+    ------
+    ValueError
+        Where the pattern names what there is not.
     """
+    used = fields(pattern)
+    if not set(used) <= set(columns):
+        raise ValueError(f"the pattern {pattern!r} may use {', '.join(columns)} in braces, and nothing else")
     n_row = len(next(iter(columns.values())))
-    filled = pd.Series(np.full(n_row, "", object), dtype=object)
-    for literal, field, _, _ in Formatter().parse(pattern):
-        filled = filled + literal
-        if field is not None:
-            filled = filled + np.asarray(columns[field], dtype=object)
-    return filled.to_numpy(object)
+    # In blocks, so that there is never an object for each row of a long catalogue.
+    blocks = [np.zeros(0, dtype="U1")]
+    for start in range(0, n_row, TEXT_CHUNK):
+        rows = zip(*(columns[name][start : start + TEXT_CHUNK].tolist() for name in used), strict=True)
+        blocks.append(np.array([pattern.format(**dict(zip(used, row, strict=True))) for row in rows]))
+    return np.concatenate(blocks)
 
 
 def fields(pattern):
-    """Names in braces in `pattern`."""
-    return [field for _, field, _, _ in Formatter().parse(pattern) if field is not None]
+    """Names in braces in `pattern`, each once."""
+    names = [field for _, field, _, _ in Formatter().parse(pattern) if field is not None]
+    return list(dict.fromkeys(names))
 
 
 def safe_names(names):

@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from scipy.ndimage import gaussian_filter
 
 from labeltransfer.figures.panels import (
+    WHITE_BOX,
     cells_per_side,
     choose_half_range,
     choose_kiel_ranges,
@@ -21,7 +22,6 @@ from labeltransfer.figures.panels import (
     contour_levels,
     count_cells,
     float_column,
-    format_number,
     log_norm,
     print_statistics,
     random_rows,
@@ -82,7 +82,7 @@ FEATURE_NAMES = {
 }
 
 
-def _residual_grid(comparison, method, method_title, figure_name, archive_kind, labels, limits, bins):
+def _residual_grid(comparison, method, title, figure_name, archive_kind, labels, reference, limits, bins):
     """Residuals against APOGEE labels: a column per label, a row per range of S/N."""
     snr = float_column(comparison, "snr", figure_name, "comparison")
     bins = bins or cells_per_side(snr.size / len(SNR_ROWS), 45)
@@ -104,19 +104,23 @@ def _residual_grid(comparison, method, method_title, figure_name, archive_kind, 
         for axes, (name, _, _), row, count in zip(column, SNR_ROWS, rows, counts, strict=True):
             show_density(axes, count, x_range, y_range, DENSITY, norm)
             axes.axhline(0.0, color="black", linewidth=0.8, zorder=3)
-            axes.text(0.04, 0.955, name, transform=axes.transAxes, va="top", fontsize=8, zorder=4)
+            axes.text(
+                0.04, 0.955, name, transform=axes.transAxes, va="top", fontsize=8, zorder=4, bbox=WHITE_BOX
+            )
             outside = np.count_nonzero(row) - int(count.sum())
             print_statistics(axes, residual[row], label_style(label).unit, outside)
         symbol, unit = label_style(label)
-        column[0].set_title(f"{method_title} {MINUS} APOGEE: $\\Delta${symbol} ({unit})")
-        column[-1].set_xlabel(axis_title(label, after="from APOGEE"))
+        column[0].set_title(f"{title} {MINUS} {reference}: $\\Delta${symbol} ({unit})")
+        column[-1].set_xlabel(axis_title(label, after=f"from {reference}"))
         column[0].locator_params(axis="both", nbins=5)
     mark_archive(figure, archive_kind)
     return figure
 
 
 @use_style()
-def figure_01(comparison, archive_kind, *, labels=PIPELINE_LABELS, limits=None, bins=None):
+def figure_01(
+    comparison, archive_kind, *, labels=PIPELINE_LABELS, reference="APOGEE", limits=None, bins=None
+):
     """Figure 1: labels of the LAMOST pipeline minus those of APOGEE, for the reference stars.
 
     Parameters
@@ -127,6 +131,8 @@ def figure_01(comparison, archive_kind, *, labels=PIPELINE_LABELS, limits=None, 
     archive_kind : {'mock', 'public', 'local'}
     labels : sequence of str
         Columns of the figure.
+    reference : str
+        What the reference labels are called on the axes.
     limits : dict, optional
         For a label, `((low, high), half)`: its range and the half range of its residuals.
     bins : int, optional
@@ -143,7 +149,9 @@ def figure_01(comparison, archive_kind, *, labels=PIPELINE_LABELS, limits=None, 
     ValueError
         If the table lacks a column, or for an unknown archive kind.
     """
-    return _residual_grid(comparison, "lamost", "LAMOST", "figure 1", archive_kind, labels, limits, bins)
+    return _residual_grid(
+        comparison, "lamost", "LAMOST", "figure 1", archive_kind, labels, reference, limits, bins
+    )
 
 
 @use_style()
@@ -244,7 +252,7 @@ def _label_value(label, value):
 
 
 @use_style()
-def figure_03(survey, comparison, archive_kind, *, limits=None, fe_h_range=(-1.2, 0.4)):
+def figure_03(survey, comparison, archive_kind, *, reference="APOGEE", limits=None, fe_h_range=(-1.2, 0.4)):
     """Figure 3: the reference stars over the whole survey, with LAMOST and with APOGEE labels.
 
     Parameters
@@ -254,6 +262,8 @@ def figure_03(survey, comparison, archive_kind, *, limits=None, fe_h_range=(-1.2
     comparison : astropy.table.Table
         Reference stars with `teff`, `logg` and `fe_h`, each as `_lamost` and `_apogee`.
     archive_kind : {'mock', 'public', 'local'}
+    reference : str
+        What the reference labels are called in the title.
     limits : dict, optional
         Ranges of `teff` and `logg` in place of those found.
     fe_h_range : tuple of float
@@ -265,9 +275,7 @@ def figure_03(survey, comparison, archive_kind, *, limits=None, fe_h_range=(-1.2
     norm = Normalize(*fe_h_range)
     figure = new_figure(PAGE_WIDTH, 3.5)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, method, title in zip(
-        panels, ("lamost", "apogee"), ("LAMOST labels", "APOGEE labels"), strict=True
-    ):
+    for axes, method, title in zip(panels, ("lamost", "apogee"), ("LAMOST", reference), strict=True):
         show_survey(axes, teff, logg, ranges)
         stars = show_colored_stars(
             axes,
@@ -277,7 +285,7 @@ def figure_03(survey, comparison, archive_kind, *, limits=None, fe_h_range=(-1.2
             ),
             norm,
         )
-        axes.set_title(f"reference stars with {title}")
+        axes.set_title(f"reference stars with {title} labels")
     panels[0].set_ylabel(axis_title("logg"))
     figure.colorbar(stars, ax=list(panels), label=axis_title("fe_h"), extend="both", pad=0.02)
     mark_archive(figure, archive_kind)
@@ -354,7 +362,7 @@ def figure_04(wavelength, coefficients, scatter, features, dibs, archive_kind, *
             say_no_stars(axes, "no model")
         if i < len(labels):
             symbol, unit = label_style(labels[i])
-            step = f"\n$\\times$ {format_number(steps[i], unit)}" if steps is not None else ""
+            step = f"\n$\\times$ {steps[i]:g} {unit}" if steps is not None else ""
             axes.set_ylabel(rf"$\partial f/\partial\,${symbol}{step}")
             axes.axhline(0.0, color="0.7", linewidth=0.4, zorder=0)
         else:
@@ -413,7 +421,9 @@ def _names_above(axes, names, wavelengths, color):
 
 
 @use_style()
-def figure_05(comparison, archive_kind, *, labels=LABELS, snr_cut=50.0, limits=None, bins=None):
+def figure_05(
+    comparison, archive_kind, *, labels=LABELS, reference="APOGEE", snr_cut=50.0, limits=None, bins=None
+):
     """Figure 5: labels of The Cannon against those of APOGEE for the reference stars.
 
     Parameters
@@ -423,6 +433,8 @@ def figure_05(comparison, archive_kind, *, labels=LABELS, snr_cut=50.0, limits=N
     archive_kind : {'mock', 'public', 'local'}
     labels : sequence of str
         Panels in this order; `a_k`, a nuisance label, is drawn in purple.
+    reference : str
+        What the reference labels are called on the axes.
     snr_cut : float
         Scatter and bias are those of the stars above this S/N; all stars are drawn.
     limits : dict, optional
@@ -460,7 +472,7 @@ def figure_05(comparison, archive_kind, *, labels=LABELS, snr_cut=50.0, limits=N
         print_statistics(
             axes, (cannon - apogee)[bright], label_style(label).unit, outside, place=(0.04, 0.96)
         )
-        axes.set(xlabel=axis_title(label, before="APOGEE"), ylabel=axis_title(label, before="Cannon"))
+        axes.set(xlabel=axis_title(label, before=reference), ylabel=axis_title(label, before="Cannon"))
         axes.set_box_aspect(1)
         for axis in (axes.xaxis, axes.yaxis):
             axis.get_major_locator().set_params(nbins=5)
@@ -489,13 +501,17 @@ def figure_05(comparison, archive_kind, *, labels=LABELS, snr_cut=50.0, limits=N
 
 
 @use_style()
-def figure_06(comparison, archive_kind, *, labels=PIPELINE_LABELS, limits=None, bins=None):
+def figure_06(
+    comparison, archive_kind, *, labels=PIPELINE_LABELS, reference="APOGEE", limits=None, bins=None
+):
     """Figure 6: labels of The Cannon minus those of APOGEE, for the reference stars.
 
-    Takes `<label>_cannon` where `figure_01` takes `<label>_lamost`; everything else, frames included, is the
-    same, so that the two figures compare at sight.
+    Takes `<label>_cannon` where `figure_01` takes `<label>_lamost`; everything else is the same, the
+    paper's frames included, so that the two figures compare at sight.
     """
-    return _residual_grid(comparison, "cannon", "Cannon", "figure 6", archive_kind, labels, limits, bins)
+    return _residual_grid(
+        comparison, "cannon", "Cannon", "figure 6", archive_kind, labels, reference, limits, bins
+    )
 
 
 @use_style()
@@ -612,7 +628,7 @@ def _median_in_bins(x, values, centres, half_width=10.0, min_count=10):
 
 
 @use_style()
-def figure_08(comparison, archive_kind, *, limits=None, bins=None):
+def figure_08(comparison, archive_kind, *, reference="APOGEE", limits=None, bins=None):
     """Figure 8: Kiel diagrams of the reference stars with LAMOST, Cannon and APOGEE labels.
 
     Parameters
@@ -620,12 +636,14 @@ def figure_08(comparison, archive_kind, *, limits=None, bins=None):
     comparison : astropy.table.Table
         Reference stars with `teff` [K] and `logg`, each as `_lamost`, `_cannon` and `_apogee`.
     archive_kind : {'mock', 'public', 'local'}
+    reference : str
+        What the reference labels are called in the title.
     limits : dict, optional
         Ranges of `teff` and `logg` in place of those found.
     bins : int, optional
         Cells along each side of a panel; fewer for small samples by default.
     """
-    methods = {"lamost": "LAMOST pipeline", "cannon": "The Cannon, from LAMOST", "apogee": "APOGEE"}
+    methods = {"lamost": "LAMOST pipeline", "cannon": "The Cannon, from LAMOST", "apogee": reference}
     labels = {
         method: [
             float_column(comparison, f"{label}_{method}", "figure 8", "comparison")
@@ -734,7 +752,7 @@ def figure_09(
                 ha="right",
                 va="top",
                 fontsize=8,
-                bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+                bbox=WHITE_BOX,
             )
     mark_archive(figure, archive_kind)
     return figure

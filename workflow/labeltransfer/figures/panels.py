@@ -6,6 +6,9 @@ from matplotlib.colors import LogNorm
 from labeltransfer.figures.style import DENSITY, MINUS, ON_BLACK, axis_title, robust_range
 from labeltransfer.validation.statistics import bias_and_scatter
 
+#: Behind words on a density.
+WHITE_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+
 
 def contour_levels(density, n_sigma=(0.5, 1.0, 1.5, 2.0)):
     """Densities whose contours enclose 1 - exp(-n^2 / 2) of all stars: n sigma in two dimensions.
@@ -79,7 +82,7 @@ def say_no_stars(axes, message="no stars"):
 
 def cells_per_side(n_star, at_most):
     """Cells along a side of a panel: large ones for few stars, which would not be seen in small ones."""
-    return int(np.clip(1.5 * np.sqrt(n_star), 15, at_most))
+    return int(np.clip(2.0 * np.sqrt(n_star), 20, at_most))
 
 
 def count_cells(x, y, x_range, y_range, bins):
@@ -108,8 +111,8 @@ def format_number(value, unit=""):
     """Three significant digits with a true minus sign; a dash where there is no value."""
     if not np.isfinite(value):
         return "\N{EN DASH}"
-    text = np.format_float_positional(value, precision=3, unique=False, fractional=False, trim="k")
-    return text.rstrip(".").replace("-", MINUS) + (f" {unit}" if unit else "")
+    decimals = 2 - int(np.floor(np.log10(abs(value)))) if value else 0
+    return f"{value:.{np.clip(decimals, 0, 5)}f}".replace("-", MINUS) + (f" {unit}" if unit else "")
 
 
 def print_statistics(axes, difference, unit, outside=0, place=(0.04, 0.04)):
@@ -130,7 +133,7 @@ def print_statistics(axes, difference, unit, outside=0, place=(0.04, 0.04)):
         fontsize=7.5,
         linespacing=1.1,
         gid="statistics",
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+        bbox=WHITE_BOX,
         zorder=4,
     )
 
@@ -152,7 +155,7 @@ def choose_kiel_ranges(teff, logg, published, limits):
 
 def show_survey(axes, teff, logg, ranges):
     """The whole survey as a black cloud: fine cells, darker where there are more stars."""
-    bins = cells_per_side(4 * teff.size, 220)
+    bins = max(90, cells_per_side(4 * teff.size, 220))
     counts = count_cells(teff, logg, ranges["teff"], ranges["logg"], bins)
     axes.imshow(
         np.ma.masked_equal(counts, 0),

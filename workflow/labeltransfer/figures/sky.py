@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labeltransfer.figures.panels import say_no_stars
+from labeltransfer.figures.panels import WHITE_BOX, say_no_stars
 from labeltransfer.figures.style import MINUS
 
 
@@ -161,7 +161,6 @@ def sky_map(axes, longitude, latitude, values, center, size, norm, n_pixel=1400)
     axes.plot(2.0 * np.cos(turn), np.sin(turn), color="black", linewidth=0.8, zorder=3)
     axes.set(xlim=(-2.3, 2.45), ylim=(-1.06, 1.06), aspect="equal")
     axes.set_axis_off()
-    outline = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
     for meridian in np.arange(0.0, 360.0, 60.0):
         axes.text(
             *mollweide(meridian, -8.0, center),
@@ -170,7 +169,7 @@ def sky_map(axes, longitude, latitude, values, center, size, norm, n_pixel=1400)
             va="center",
             fontsize=6.5,
             color="0.2",
-            bbox=outline,
+            bbox=WHITE_BOX,
             zorder=4,
         )
     axes.annotate(

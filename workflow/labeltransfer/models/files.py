@@ -12,12 +12,13 @@ import h5py
 import numpy as np
 
 from labeltransfer.models.cannon import CannonModel
+from labeltransfer.models.network import NetworkModel
 
 FORMAT = "labeltransfer-model"
 VERSION = 1
 
 #: The model class of each kind; a class is a dataclass of arrays, numbers, strings and tuples of strings.
-KINDS = {model.kind: model for model in (CannonModel,)}
+KINDS = {model.kind: model for model in (CannonModel, NetworkModel)}
 
 
 def save_model(path, model, provenance=None):

@@ -106,7 +106,7 @@ def fit_calibration(residual, formal, reference_error=0.0, snr=None):
     if not scatter > 0:
         raise ValueError(f"the residuals of {n} stars have no scatter: were these stars trained on?")
     a2, b2 = _fit(residual, formal, reference_error, bins)
-    removed = not _contradicted(residual, reference_error, bins) and a2 + b2 > 0
+    removed = bool(not _contradicted(residual, reference_error, bins) and a2 + b2 > 0)
     if not removed:
         reference_error = np.zeros(n)
         a2, b2 = _fit(residual, formal, reference_error, bins)

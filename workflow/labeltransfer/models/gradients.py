@@ -1,0 +1,175 @@
+"""Gradient spectra: how the normalised flux changes when one label is raised by its step (Ting et al. 2017).
+
+From theory they are differences of ab initio spectra that were convolved to the survey's resolution, put on
+its pixels and normalised exactly as the data; from a model they are differences of its predictions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from labeltransfer.archives.ab_initio import reference_points, step_pair
+from labeltransfer.spectra.normalise import normalise
+
+
+class LambdaChoice(NamedTuple):
+    """Strengths of a penalty, how far each one's gradients are from theory, and the one that is closest.
+
+    Attributes
+    ----------
+    best : float
+    strengths : (m,) array
+    distance : (m,) array
+        See `gradient_distance`.
+    """
+
+    best: float
+    strengths: np.ndarray
+    distance: np.ndarray
+
+
+def stepped_name(label):
+    """Name of one of our labels in a table of model spectra: teff -> Teff, mg_h -> Mg_H."""
+    if label == "logg":
+        return label
+    element, separator, rest = label.partition("_")
+    return element.capitalize() + separator + rest.upper()
+
+
+def reference_labels(models, reference, labels):
+    """Labels of a reference point: its Teff and log g, and its [M/H] for every abundance.
+
+    Parameters
+    ----------
+    models : labeltransfer.archives.ab_initio.ModelSpectra
+        From `labeltransfer.archives.ab_initio.read_model_spectra`.
+    reference : str
+        Name of the reference point.
+    labels : sequence of k str
+        Our names.
+
+    Returns
+    -------
+    (k,) array
+        Physical units.
+
+    Raises
+    ------
+    ValueError
+        If there is no such reference point.
+    """
+    row = np.flatnonzero(models.reference == reference)
+    if not len(row):
+        raise ValueError(
+            f"no reference point {reference!r} among the model spectra; "
+            f"they have {', '.join(reference_points(models))}"
+        )
+    known = {"teff": models.teff, "logg": models.logg, "vmic": models.vmic}
+    return np.array([known.get(name, models.m_h)[row[0]] for name in labels])
+
+
+def gradient_spectra(models, reference, labels, steps, grid, kernel, ivar=None):
+    """Gradients of the normalised flux from model spectra, by central differences.
+
+    Parameters
+    ----------
+    models : labeltransfer.archives.ab_initio.ModelSpectra
+        At the survey's resolving power.
+    reference : str
+        Name of the reference point.
+    labels : sequence of k str
+        Our names: teff, logg, c_h ... .
+    steps : (k,) array
+        Change of each label that the gradient stands for, in its unit (200 K, 0.5, 0.2 ... in the paper).
+        Where the file has another step, its gradient is scaled.
+    grid : (p,) array
+        Vacuum wavelengths of the data's pixels, Angstrom.
+    kernel : object
+        Normalisation kernel of the data (`labeltransfer.spectra.normalise.banded_kernel`).
+    ivar : (p,) array, optional
+        Weights in the normalisation, for example the median of the data's; equal by default.
+
+    Returns
+    -------
+    (k, p) array
+        Half of flux(+step) - flux(-step).
+
+    Raises
+    ------
+    ValueError
+        For an unknown reference point, labels without a step either way, or a grid beyond the spectra.
+    """
+    grid = np.asarray(grid, dtype=float)
+    reference_labels(models, reference, ())
+    low, high = models.wavelength[0], models.wavelength[-1]
+    if grid[0] < low or grid[-1] > high:
+        raise ValueError(
+            f"model spectra reach from {low:.1f} to {high:.1f} Angstrom, but the grid from {grid[0]:.1f} "
+            f"to {grid[-1]:.1f}; compute them over the whole grid"
+        )
+    rows = {name: step_pair(models, reference, stepped_name(name)) for name in labels}
+    missing = [name for name, found in rows.items() if found is None]
+    if missing:
+        has = dict.fromkeys(models.stepped_label[models.reference == reference].tolist())
+        raise ValueError(
+            f"reference point {reference} has no positive and negative step of {', '.join(missing)}; "
+            f"it has {', '.join(name for name in has if name != 'reference')}"
+        )
+    plus = np.array([rows[name][1] for name in labels])
+    minus = np.array([rows[name][2] for name in labels])
+    flux = CubicSpline(models.wavelength, models.flux[np.concatenate([plus, minus])], axis=1)(grid)
+    weights = np.ones_like(flux) if ivar is None else np.broadcast_to(ivar, flux.shape).astype(float)
+    normalised = normalise(flux, weights, kernel)[0]
+    change = normalised[: len(plus)] - normalised[len(plus) :]
+    width = models.step[plus] - models.step[minus]
+    return change * (np.asarray(steps, dtype=float) / width)[:, None]
+
+
+def gradient_distance(gradients, theory):
+    """How far gradients are from theory: mean over labels of |g - t|^2 / |t|^2, over the pixels known in all.
+
+    Parameters
+    ----------
+    gradients, theory : (k, p) arrays
+        NaN where unknown.
+
+    Returns
+    -------
+    float
+        0 where they agree, 1 for gradients that are zero.
+
+    Raises
+    ------
+    ValueError
+        If there is no pixel to compare at.
+    """
+    gradients, theory = np.asarray(gradients, dtype=float), np.asarray(theory, dtype=float)
+    known = (np.isfinite(gradients) & np.isfinite(theory)).all(axis=0)
+    if not known.any():
+        raise ValueError("gradients and theory have no pixel in common that is finite for every label")
+    power = (theory[:, known] ** 2).sum(axis=1)
+    miss = ((gradients - theory)[:, known] ** 2).sum(axis=1)
+    informative = power > 0
+    return float(np.mean(miss[informative] / power[informative]))
+
+
+def choose_lambda(strengths, gradients_of, theory):
+    """The strength of an L1 penalty whose gradients are closest to theory (Ting et al. 2017, section 3).
+
+    Parameters
+    ----------
+    strengths : (m,) array
+        Values of Lambda, over six decades in the paper.
+    gradients_of : callable
+        Trains with one strength and returns the (k, p) gradients.
+    theory : (k, p) array
+        Gradients from theory.
+
+    Returns
+    -------
+    LambdaChoice
+    """
+    strengths = np.asarray(strengths, dtype=float)
+    distance = np.array([gradient_distance(gradients_of(strength), theory) for strength in strengths])
+    return LambdaChoice(float(strengths[np.argmin(distance)]), strengths, distance)

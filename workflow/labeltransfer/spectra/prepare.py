@@ -1,0 +1,165 @@
+"""From files to normalised spectra: read, mask, rest frame, common grid, Eq. 1; in blocks, so that memory stays small."""
+
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import Table
+
+from labeltransfer.archives.errors import ArchiveError
+from labeltransfer.archives.lamost import read_spectrum
+from labeltransfer.spectra.frame import to_common_grid
+from labeltransfer.spectra.masks import window_mask
+from labeltransfer.spectra.normalise import normalise
+
+NO_REDSHIFT = "missing redshift"
+TOO_FEW_PIXELS = "too few good pixels"
+NO_FLUX = "no flux above zero"
+G_BAND = (4000.0, 5500.0)  # rest-frame Angstrom over which the S/N in g is taken
+
+
+class Settings(NamedTuple):
+    """How spectra are prepared; `kernel` from `normalise.banded_kernel`, `windows` from `masks.read_windows`."""
+
+    grid: np.ndarray
+    kernel: object
+    windows: list
+    variance: str = "information"
+    andmask: bool = True
+    ormask: bool = False
+    min_good_fraction: float = 0.5
+
+
+def on_grid(spectrum, settings):
+    """Mask a spectrum and bring it to the common grid in the rest frame.
+
+    Parameters
+    ----------
+    spectrum : archives.lamost.Spectrum
+    settings : Settings
+
+    Returns
+    -------
+    flux, ivar : (n_pix,) float64
+        Not yet normalised.
+
+    Raises
+    ------
+    ArchiveError
+        With the reason "missing redshift", "too few good pixels" (masked windows count as bad) or "no flux above
+        zero" (the median of the good pixels).
+    """
+    if not np.isfinite(spectrum.redshift):
+        raise ArchiveError(f"{spectrum.spectrum_id}: no redshift, hence no rest frame", NO_REDSHIFT)
+    bad = window_mask(spectrum.wavelength, settings.windows, "observed")
+    if settings.andmask:
+        bad |= spectrum.andmask != 0
+    if settings.ormask:
+        bad |= spectrum.ormask != 0
+    flux, ivar = to_common_grid(
+        spectrum.wavelength,
+        spectrum.flux,
+        np.where(bad, 0.0, spectrum.ivar),
+        spectrum.redshift,
+        settings.grid,
+        settings.variance,
+    )
+    ivar[window_mask(settings.grid, settings.windows, "rest")] = 0.0
+    good = np.count_nonzero(ivar)
+    if good < settings.min_good_fraction * len(ivar):
+        raise ArchiveError(f"{spectrum.spectrum_id}: {good} good pixels of {len(ivar)}", TOO_FEW_PIXELS)
+    if not np.median(flux[ivar > 0]) > 0:
+        raise ArchiveError(f"{spectrum.spectrum_id}: median flux is not positive", NO_FLUX)
+    return flux, ivar
+
+
+def signal_to_noise(flux, ivar, wavelength=None, band=None):
+    """Median of flux x sqrt(ivar) over pixels with ivar > 0 (Ho et al. 2017, Fig. 1), per star.
+
+    Parameters
+    ----------
+    flux, ivar : (n_star, n_pix) arrays
+    wavelength : (n_pix,) array, optional
+    band : (low, high), optional
+        Wavelengths to take it over [Angstrom].
+
+    Returns
+    -------
+    (n_star,) float64
+        NaN without a good pixel.
+    """
+    if band is not None:
+        chosen = (wavelength >= band[0]) & (wavelength < band[1])
+        flux, ivar = flux[:, chosen], ivar[:, chosen]
+    good = ivar > 0
+    ratio = np.full(flux.shape, np.inf)
+    ratio[good] = flux[good] * np.sqrt(ivar[good], dtype=float)
+    ratio.sort(axis=1)  # much cheaper than nanmedian; bad pixels go to the end
+    n_good, rows = np.count_nonzero(good, axis=1), np.arange(len(ratio))
+    if not ratio.size:
+        return np.full(len(ratio), np.nan)
+    median = 0.5 * (ratio[rows, (n_good - 1) // 2] + ratio[rows, n_good // 2])
+    return np.where(n_good > 0, median, np.nan)
+
+
+def prepare(ids, paths, settings, block=512):
+    """Prepare spectra from their files.
+
+    Parameters
+    ----------
+    ids : (n,) sequence of str
+        What the spectra are called.
+    paths : (n,) sequence of str
+        Their files.
+    settings : Settings
+    block : int
+        Spectra held at a time.
+
+    Yields
+    ------
+    flux, ivar : (m, n_pix) float32
+        Normalised; m is at most `block`.
+    stars : Table
+        m rows: id, redshift, snr, snr_g, n_good.
+    rejected : list of (id, reason)
+        Of the files read for this block; no file stops the others.
+    """
+    for start in range(0, len(ids), block):
+        chosen = list(zip(ids[start : start + block], paths[start : start + block], strict=True))
+        raw, weight = np.empty((2, len(chosen), len(settings.grid)))
+        kept, redshifts, reasons = [], [], {}
+        for row, (_, path) in enumerate(chosen):
+            try:
+                spectrum = read_spectrum(path)
+                raw[len(kept)], weight[len(kept)] = on_grid(spectrum, settings)
+            except ArchiveError as error:
+                reasons[row] = error.reason
+            else:
+                kept.append(row)
+                redshifts.append(spectrum.redshift)
+        flux, ivar, _ = normalise(raw[: len(kept)], weight[: len(kept)], settings.kernel)
+        snr, snr_g = signal_to_noise(flux, ivar), signal_to_noise(flux, ivar, settings.grid, G_BAND)
+        flux, ivar = _single(flux, ivar)
+        n_good = np.count_nonzero(ivar, axis=1)
+        enough = n_good >= settings.min_good_fraction * len(settings.grid)
+        for row in np.asarray(kept, dtype=int)[~enough]:
+            reasons[row] = TOO_FEW_PIXELS
+        stars = Table(
+            {
+                "id": np.array([chosen[row][0] for row in kept], dtype=str),
+                "redshift": np.array(redshifts, dtype=float),
+                "snr": snr,
+                "snr_g": snr_g,
+                "n_good": n_good,
+            }
+        )
+        rejected = [(chosen[row][0], reasons[row]) for row in sorted(reasons)]
+        yield flux[enough], ivar[enough], stars[enough], rejected
+
+
+def _single(flux, ivar):
+    """Normalised spectra in float32; a pixel beyond its range is masked."""
+    with np.errstate(over="ignore", under="ignore"):
+        flux, ivar = flux.astype(np.float32), ivar.astype(np.float32)
+    bad = ~(np.isfinite(flux) & np.isfinite(ivar))
+    flux[bad], ivar[bad] = 1.0, 0.0
+    return flux, ivar

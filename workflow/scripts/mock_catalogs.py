@@ -1,0 +1,32 @@
+"""Draw the mock universe and write the catalogues of one release as LAMOST and APOGEE publish them."""
+
+import os
+from pathlib import Path
+
+from labeltransfer.archives.ab_initio import read_model_spectra
+from labeltransfer.archives.mock import draw_universe, write_aspcapstar, write_catalogs, write_truth
+from labeltransfer.runtime import job
+
+
+def mock_release(release):
+    """The mock's name of a release: lamost-dr2 is dr2."""
+    return release.removeprefix("lamost-")
+
+
+def main(snakemake):
+    """Write the catalogues, a few APOGEE spectra and, apart, the truth."""
+    params, outputs = snakemake.params, snakemake.output
+    release = mock_release(snakemake.wildcards.release)
+    folder = Path(outputs.truth).parent
+    universe = draw_universe(params.settings, params.seed, read_model_spectra(snakemake.input.spectra))
+    for written, wanted in zip(
+        write_catalogs(universe, folder, release), (outputs.lamost, outputs.apogee), strict=True
+    ):
+        os.replace(written, wanted)
+    write_truth(universe, folder, release)
+    print(f"{len(write_aspcapstar(universe, folder, release))} aspcapStar files")
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

@@ -1,0 +1,31 @@
+"""Write one part of the spectra of a release of the mock archive."""
+
+import json
+from pathlib import Path
+
+from fetch_spectra import chunk_rows
+from labeltransfer.archives.ab_initio import read_model_spectra
+from labeltransfer.archives.mock import draw_universe, release_visits, write_spectra
+from labeltransfer.catalogs.tables import atomic_path
+from labeltransfer.runtime import job
+from mock_catalogs import mock_release
+
+
+def main(snakemake):
+    """Write the files of the part, and then a note of how many there are."""
+    params, wildcards = snakemake.params, snakemake.wildcards
+    release = mock_release(wildcards.release)
+    folder = Path(snakemake.output.written).parents[1]
+    universe = draw_universe(params.settings, params.seed, read_model_spectra(snakemake.input.spectra))
+    rows = chunk_rows(len(release_visits(universe, release)), wildcards.item)
+    written = write_spectra(universe, folder, release, rows)
+    print(f"{len(written)} files of rows {rows.start} to {rows.stop}")
+    with atomic_path(snakemake.output.written) as temporary:
+        temporary.write_text(
+            json.dumps({"release": release, "archive": "mock", "files": len(written)}) + "\n"
+        )
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)
