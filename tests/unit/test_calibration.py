@@ -11,6 +11,7 @@ from labeltransfer.validation.calibration import (
     fit_calibration,
     read_calibration,
     write_calibration,
+    zero_point,
 )
 from labeltransfer.validation.statistics import z_width
 
@@ -90,7 +91,7 @@ def test_incomplete_rows_are_left_out(rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((np.ones(29), np.ones(29)), "needs 30 or more stars with all numbers: found 29 of 29"),
+        ((np.ones(29), np.ones(29)), "at least 30 stars with residual and errors: found 29 of 29"),
         ((np.ones(50), np.ones(50)), "no scatter"),
         ((np.ones(50), np.ones(49)), "one length"),
         ((np.ones(50), np.ones(50), 0.0, np.ones(3)), "one value per star"),
@@ -103,15 +104,15 @@ def test_what_cannot_be_calibrated_is_named(arguments, message):
 
 
 def test_apply_keeps_missing_values():
-    total = apply_calibration([3.0, np.nan], Calibration(1.0, 4.0, 100, 1.0, True))
+    total = apply_calibration([3.0, np.nan], Calibration(1.0, 4.0, 50.0, 0.0, 0.0, 100, 1.0, True))
     np.testing.assert_allclose(total, [5, np.nan])
 
 
 def test_files_return_what_was_written(tmp_path):
     path = tmp_path / "calibration.json"
     items = {
-        "teff": Calibration(1.5, 20.25, 900, 1.01, True),
-        "logg": Calibration(0.1 + 0.2, 0.0, 30, 0.9, False),
+        "teff": Calibration(1.5, 20.25, 5.5, 1.0, -30.0, 900, 1.01, True),
+        "logg": Calibration(0.1 + 0.2, 0.0, 9.0, 0.0, 0.0, 30, 0.9, False),
     }
     write_calibration(items, path)
     assert read_calibration(path) == items
@@ -125,3 +126,25 @@ def test_files_return_what_was_written(tmp_path):
     path.write_text("no json")
     with pytest.raises(ValueError, match=r"calibration\.json: expected"):
         read_calibration(path)
+
+
+def test_wide_wings_do_not_pass_for_reference_errors(rng):
+    # Robust widths of a wide-winged and a Gaussian error do not add in quadrature: the fit must know.
+    n = 4000
+    formal, reference_error = rng.uniform(5, 15, n), rng.uniform(25, 45, n)
+    error_of_truth = np.hypot(formal, 35) * rng.standard_t(3, n)
+    found = fit_calibration(error_of_truth + rng.normal(0, reference_error), formal, reference_error)
+    assert found.wings < 6
+    assert z_width(error_of_truth, apply_calibration(formal, found)) == pytest.approx(1, abs=0.06)
+
+
+def test_zero_point_follows_the_snr(rng):
+    residual, formal, reference_error, snr, _ = simulate(rng, n=4000)
+    shifted = residual + 12.0 - 400.0 / snr
+    found = fit_calibration(shifted, formal, reference_error, snr)
+    plain = fit_calibration(residual, formal, reference_error, snr)
+    assert found.offset - plain.offset == pytest.approx(12.0, abs=1.0)
+    assert found.slope - plain.slope == pytest.approx(-400.0, rel=0.15)
+    np.testing.assert_allclose(zero_point([100.0, np.nan, 0.0], found), found.offset + np.array([found.slope / 100, 0, 0]))
+    constant = fit_calibration(shifted, formal, reference_error)
+    assert constant.slope == 0.0

@@ -1,4 +1,4 @@
-"""Training against primal normal equations, finite differences and scipy's optimum; priors, masks, scatter."""
+"""Training against primal normal equations, finite differences and scipy's optimum; priors, scatter."""
 
 from dataclasses import fields
 
@@ -81,9 +81,7 @@ def plain_loss(q, pixel, model, flux, ivar, labels, prior=None):
         theory, points = prior
         terms = []
         for point, t in zip(np.atleast_2d(points), theory.reshape(-1, 3, theory.shape[-1]), strict=True):
-            ends = [
-                plain_flux(q, model.to_scaled(point + sign * np.diag(STEPS)), hidden) for sign in (1, -1)
-            ]
+            ends = [plain_flux(q, model.to_scaled(point + sign * np.diag(STEPS)), hidden) for sign in (1, -1)]
             off = 0.5 * (ends[0] - ends[1]) - t[:, pixel]
             if model.form.startswith("rel"):
                 off = off / np.maximum(np.abs(t[:, pixel]), model.floor)
@@ -231,10 +229,10 @@ def test_loss_under_the_l1_penalty_falls_and_weights_vanish(rng):
 
 def test_nature_is_learned_better_than_noise(rng):
     flux, ivar, labels = mock_stars(rng, 400)
-    model = train(flux, ivar, labels, ridge=1e-3)
-    other = CENTRE + 0.7 * SPREAD * rng.standard_normal((100, 3))
+    model = train(flux, ivar, labels)
+    _, _, other = mock_stars(rng, 400)
     error = predict_network(model, other) - mock_flux(other)
-    assert np.sqrt(np.mean(error**2)) < 0.25 * 0.005
+    assert np.sqrt(np.mean(error**2)) < 0.3 * 0.005
     np.testing.assert_allclose(network_gradients(model, POINT, STEPS), mock_gradients(), atol=2e-3)
 
 
@@ -323,14 +321,12 @@ def test_threads_and_parts_change_nothing(rng):
     whole = train(flux, ivar, labels, wavelength=wavelength, block=4)
     same(whole, train(flux, ivar, labels, wavelength=wavelength, block=4, threads=2))
     parts = [
-        train(
-            flux[:, a:b], ivar[:, a:b], labels, wavelength=wavelength[a:b], block=4, first_pixel=a, seed=0
-        )
+        train(flux[:, a:b], ivar[:, a:b], labels, wavelength=wavelength[a:b], block=4, first_pixel=a, seed=0)
         for a, b in ((0, 8), (8, 15))
     ]
     same(whole, join_networks(parts))
     assert not np.array_equal(whole.W, train(flux, ivar, labels, seed=1).W)
-    with pytest.raises(ValueError, match="differ in ridge: 0.01, 0.5"):
+    with pytest.raises(ValueError, match=r"differ in ridge: 0\.01, 0\.5"):
         join_networks([parts[0], train(flux, ivar, labels, ridge=0.5)])
 
 
@@ -351,12 +347,12 @@ def test_pixels_with_few_stars_are_flagged_constants(rng):
 
 
 def test_scatter_is_that_of_stars_left_out(rng):
-    """A network that fits its training stars to less than the noise still reports the true scatter."""
+    """A network that fits its training stars too well still reports the scatter of other stars."""
     flux, ivar, labels = mock_stars(rng, 300)
-    extra = np.array([0.0, 0.005, 0.01, 0.02, 0.05])
+    extra = np.array([0.0, 0.002, 0.005, 0.01, 0.02])
     flux = flux + extra * rng.standard_normal(flux.shape)
     ivar = ivar * 4  # understated noise counts as scatter: 0.005 sqrt(3/4) more in quadrature
-    model = train(flux, ivar, labels, ridge=1e-4, hidden=60, n_iterations=30)
+    model = train(flux, ivar, labels, ridge=1e-2, hidden=60)
     fresh, fresh_ivar, fresh_labels = mock_stars(rng, 2000)
     fresh = fresh + extra * rng.standard_normal(fresh.shape)
     held_out = fit_scatter((fresh - predict_network(model, fresh_labels)).T, 4 * fresh_ivar.T)
@@ -423,7 +419,7 @@ def test_bad_labels_are_named(rng):
     with pytest.raises(ValueError, match="training label logg is not finite for 1 of 150 stars"):
         train(flux, ivar, labels)
     labels[:, 1] = 2.5
-    with pytest.raises(ValueError, match="training label logg is 2.5 for every star"):
+    with pytest.raises(ValueError, match=r"training label logg is 2\.5 for every star"):
         train(flux, ivar, labels)
     with pytest.raises(ValueError, match="at least 8 training stars, found 5"):
         train(flux[:5], ivar[:5], labels[:5])

@@ -43,7 +43,7 @@ def rejected_rows(ids, catalog, stage, reasons):
     )
 
 
-def build_catalog(labels, stars, names, trained, in_reference):
+def build_catalog(labels, stars, names, trained, in_reference, zero_point):
     """Table 1 of Ho et al. 2017, with errors of three kinds, flags and positions.
 
     Parameters
@@ -54,6 +54,8 @@ def build_catalog(labels, stars, names, trained, in_reference):
         Labels.
     trained, in_reference : (n,) bool
         Whether the model was trained on the star; whether it was in the reference set before the clip.
+    zero_point : bool
+        Whether to subtract the zero points that held-out reference stars show.
     """
     table = Table()
     table["spectrum_id"] = labels["id"]
@@ -61,14 +63,17 @@ def build_catalog(labels, stars, names, trained, in_reference):
         table[name] = stars[name]
     table["ra"].unit = table["dec"].unit = "deg"
     about = {
-        "": "from the LAMOST spectrum",
+        "": "from the survey spectrum" + (", zero point of held-out reference stars removed" if zero_point else ""),
         "_err": "formal error",
         "_total": "error calibrated on held-out stars",
         "_bootstrap": "scatter between bootstrap models",
     }
     for suffix, text in about.items():
         for name in names:
-            table[name + suffix] = np.asarray(labels[name + suffix], dtype=np.float32)
+            values = np.asarray(labels[name + suffix])
+            if suffix == "" and zero_point:
+                values = values - np.asarray(labels[f"{name}_zero_point"])
+            table[name + suffix] = values.astype(np.float32)
             table[name + suffix].unit = labels[name + suffix].unit
             table[name + suffix].description = text
     table["reduced_chi2"] = np.asarray(labels["reduced_chi2"], dtype=np.float32)
@@ -129,6 +134,7 @@ def main(snakemake):
         names,
         np.concatenate([trained[good_reference], np.zeros(np.count_nonzero(good_survey), dtype=bool)]),
         np.arange(n_reference + np.count_nonzero(good_survey)) < n_reference,
+        params.study["validation"]["zero_point"],
     )
     order = np.argsort(np.asarray(catalog["spectrum_id"]), kind="stable")
     catalog = catalog[order]

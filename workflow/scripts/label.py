@@ -8,7 +8,7 @@ from labeltransfer.models.cannon import label, read_starts, spread_starts
 from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job, provenance
 from labeltransfer.spectra.store import iterate
-from labeltransfer.validation.calibration import apply_calibration, read_calibration
+from labeltransfer.validation.calibration import apply_calibration, read_calibration, zero_point
 
 BLOCK = 2048
 NEIGHBOURS = 10
@@ -67,7 +67,8 @@ def main(snakemake):
     table = vstack(blocks) if blocks else empty_table(names)
     for name in names:
         table[f"{name}_total"] = apply_calibration(table[f"{name}_err"], calibrations[name])
-        for suffix in ("", "_err", "_bootstrap", "_total"):
+        table[f"{name}_zero_point"] = zero_point(table["snr"], calibrations[name])
+        for suffix in ("", "_err", "_bootstrap", "_total", "_zero_point"):
             table[name + suffix].unit = params.labels[name]["unit"]
     add_novelty(table, reference[clip["trained"]], names)
     print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")

@@ -31,7 +31,7 @@ class LambdaChoice(NamedTuple):
 
 def stepped_name(label):
     """Name of one of our labels in a table of model spectra: teff -> Teff, mg_h -> Mg_H."""
-    if label == "logg":
+    if label in ("logg", "vmic"):
         return label
     element, separator, rest = label.partition("_")
     return element.capitalize() + separator + rest.upper()

@@ -3,31 +3,34 @@
 import numpy as np
 
 VARIANCES = ("information", "propagate", "paper")
-# A pixel this close to a pixel of the grid (in pixels; 0.07 km/s for LAMOST) is taken as it is, so that the rounding
-# of wavelengths does not make a bad pixel spoil two.
+# A pixel this close to one of the grid (in pixels; 0.07 km/s for LAMOST) is taken as it is, so that the
+# rounding of wavelengths does not make a bad pixel spoil two.
 _SAME_PIXEL = 1e-3
 
 
 def to_common_grid(wavelength, flux, ivar, redshift, grid, variance="information"):
-    """Shift a spectrum to the rest frame and interpolate it linearly onto the grid (section 2.1 of Ho et al. 2017).
+    """Shift a spectrum to the rest frame and interpolate it linearly onto the grid.
 
     Parameters
     ----------
     wavelength : (n,) float64
         Observed, vacuum, increasing [Angstrom].
     flux, ivar : (n,) float64
-        A pixel with ivar <= 0 or without a finite value is bad, and so is every grid pixel that would take any of its
-        flux: nothing of it reaches its neighbours.
+        A pixel with ivar <= 0 or without a finite value is bad, and so is every grid pixel that would take
+        any of its flux: nothing of it reaches its neighbours. The inputs stay as they are.
     redshift : float
         Z of the star; observed = rest (1 + Z).
     grid : (n_pix,) float64
         Rest wavelengths to interpolate at.
     variance : {"information", "propagate", "paper"}
-        Interpolation averages neighbours, which makes the noise of a pixel smaller and correlates it with the next.
-        "information" interpolates the variance, which leaves the sum of ivar, and so the formal errors of labels, as
-        they were; chi2 then comes out low, by the mean of (1 - t)^2 + t^2 over the shifts t. "propagate" gives the
-        variance of each pixel, (1 - t)^2 var_1 + t^2 var_2, so that chi2 is right and formal errors too small by up to
-        sqrt(1/2), since correlations are left out. "paper" interpolates ivar itself.
+        Linear interpolation (section 2.1 of Ho et al. 2017) at a fraction t between two pixels averages
+        them, which makes the noise smaller, by c = (1 - t)^2 + t^2 in variance, and correlates neighbours.
+        "information" interpolates the variance, which leaves the sum of ivar, and so the formal errors of
+        labels, as they were: for a line as narrow as LAMOST's resolution up to 4 % too large, else right.
+        chi2 comes out low by c, which is 2/3 on average over t.
+        "propagate" gives each pixel its own variance, (1 - t)^2 var_1 + t^2 var_2. chi2 is right; formal
+        errors are too small by sqrt(c), 0.81 on average and 0.71 at the worst, as correlations are left out.
+        "paper" interpolates ivar itself; where it is smooth, that is the same as "information".
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which pixels not to trust: flags of the survey, the sky's emission lines and the bands of the Earth's air."""
+"""Windows of wavelengths not to trust: emission lines of the sky and absorption bands of the Earth's air."""
 
 import csv
 from typing import NamedTuple
@@ -65,7 +65,9 @@ def window_mask(wavelength, windows, frame):
     wavelength : (n,) array
         Wavelengths in that frame, increasing [Angstrom].
     windows : sequence of Window
+        Those of another frame are passed over; both ends belong to a window.
     frame : {"observed", "rest"}
+        The frame of the wavelengths.
 
     Returns
     -------

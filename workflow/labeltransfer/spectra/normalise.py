@@ -1,7 +1,7 @@
 """Eq. 1 of Ho et al. 2017: divide a spectrum by an error-weighted, broad Gaussian average of itself.
 
-This is no continuum: it takes out the overall flux and its large-scale shape. It is linear in the flux, so that noise
-does not bias it as it biases the upper envelope of a spectrum.
+This is no continuum: it takes out the overall flux and its large-scale shape. It is linear in the flux, so
+that noise does not bias it as it biases the upper envelope of a spectrum.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-# Factor from the width to the standard deviation of the weight, which is exp(-d^2 / (2 sigma^2)) in every form.
+# Factor from the width to the standard deviation of the weight, exp(-d^2 / (2 sigma^2)) in every form.
 _SIGMA = {"exp(-d2/L2)": 1 / np.sqrt(2), "exp(-d2/2L2)": 1.0, "fwhm": 1 / np.sqrt(8 * np.log(2))}
 FORMS = tuple(_SIGMA)
 _REACH = 7.5  # standard deviations: weights beyond are below 1e-12
@@ -18,7 +18,15 @@ _ROWS = 64  # stars that share one
 
 
 class Kernel(NamedTuple):
-    """Weights of Eq. 2 in bands: for grid pixels start to stop, those of pixels low to high, as (high - low, n)."""
+    """Weights of Eq. 2 in bands: for grid pixels start to stop, those of pixels low to high.
+
+    Attributes
+    ----------
+    n_pix : int
+        Pixels of the grid.
+    bands : list of (start, stop, low, high, weight)
+        With weight : (high - low, stop - start) float64.
+    """
 
     n_pix: int
     bands: list
@@ -80,8 +88,8 @@ def normalise(flux, ivar, kernel):
     ivar : (n_star, n_pix) float64
         ivar times the square of the pseudo-continuum.
     pseudo_continuum : (n_star, n_pix) float64
-        NaN where no good pixel is near or it is not positive; such pixels are masked. Its own noise, small against
-        that of a pixel since it averages some 40 of them or more, is left out of the errors.
+        NaN where no good pixel is near or it is not positive; such pixels are masked. Its own noise is small,
+        as it averages 40 pixels or more, and is left out of the errors.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From files to normalised spectra: read, mask, rest frame, common grid, Eq. 1; in blocks, so that memory stays small."""
+"""From files to normalised spectra on the common grid; in blocks, so that memory stays small."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,23 @@ G_BAND = (4000.0, 5500.0)  # rest-frame Angstrom over which the S/N in g is take
 
 
 class Settings(NamedTuple):
-    """How spectra are prepared; `kernel` from `normalise.banded_kernel`, `windows` from `masks.read_windows`."""
+    """How spectra are prepared.
+
+    Attributes
+    ----------
+    grid : (n_pix,) float64
+        Common grid of rest wavelengths [Angstrom].
+    kernel : normalise.Kernel
+        Of that grid.
+    windows : list of masks.Window
+        Masked in their frames.
+    variance : str
+        Rule of `frame.to_common_grid`.
+    andmask, ormask : bool
+        Whether to mask pixels flagged in all exposures, and in any.
+    min_good_fraction : float
+        A spectrum with a smaller fraction of good pixels is left out; masked windows count as bad.
+    """
 
     grid: np.ndarray
     kernel: object
@@ -35,7 +51,9 @@ def on_grid(spectrum, settings):
     Parameters
     ----------
     spectrum : archives.lamost.Spectrum
+        As it was read.
     settings : Settings
+        The kernel is not used.
 
     Returns
     -------
@@ -45,8 +63,8 @@ def on_grid(spectrum, settings):
     Raises
     ------
     ArchiveError
-        With the reason "missing redshift", "too few good pixels" (masked windows count as bad) or "no flux above
-        zero" (the median of the good pixels).
+        With the reason "missing redshift", "too few good pixels", or "no flux above zero" if the median flux
+        of the good pixels is not positive.
     """
     if not np.isfinite(spectrum.redshift):
         raise ArchiveError(f"{spectrum.spectrum_id}: no redshift, hence no rest frame", NO_REDSHIFT)
@@ -78,7 +96,9 @@ def signal_to_noise(flux, ivar, wavelength=None, band=None):
     Parameters
     ----------
     flux, ivar : (n_star, n_pix) arrays
+        Any units, as long as they go together.
     wavelength : (n_pix,) array, optional
+        Needed for a band [Angstrom].
     band : (low, high), optional
         Wavelengths to take it over [Angstrom].
 
@@ -111,6 +131,7 @@ def prepare(ids, paths, settings, block=512):
     paths : (n,) sequence of str
         Their files.
     settings : Settings
+        Grid, kernel, masks and limits.
     block : int
         Spectra held at a time.
 

@@ -1,7 +1,7 @@
 """The chunked store of normalised spectra: HDF5, float32 flux and ivar on the common grid, one row per star.
 
-A store is written in one go to a temporary file and then renamed, so that a store is there whole or not at all; every
-part of it carries a checksum, so that damage is noticed when it is read. Its bytes depend on what is in it alone.
+A store is written in one go to a temporary file and then renamed, so that it is there whole or not at all;
+every part of it carries a checksum, so that damage is noticed on reading. Equal contents give equal bytes.
 """
 
 import contextlib
@@ -52,6 +52,7 @@ def write_store(path, wavelength, blocks, meta=None):
     Parameters
     ----------
     path : str or Path
+        Replaced if it is there.
     wavelength : (n_pix,) array
         The common grid [Angstrom].
     blocks : iterable of (flux, ivar, stars)
@@ -102,11 +103,12 @@ def write_store(path, wavelength, blocks, meta=None):
 
 
 def _dataset(group, name, values):
-    chunk = (_ROWS, *values.shape[1:]) if values.ndim > 1 else (_STARS,)
+    row = values.shape[1:]
+    chunk = (_ROWS if row else _STARS, *row)
     return group.create_dataset(
         name,
         data=values,
-        maxshape=(None, *values.shape[1:]),
+        maxshape=(None, *row),
         chunks=chunk,
         fletcher32=True,
         track_times=False,
@@ -114,7 +116,7 @@ def _dataset(group, name, values):
 
 
 def _chunks(blocks, n_pix, tables):
-    """Flux and ivar in whole chunks of the file, whatever the blocks; their tables of stars go to `tables`."""
+    """Flux and ivar in whole chunks of the file, whatever the blocks; their stars go to `tables`."""
     held, n = np.empty((2, _ROWS, n_pix), dtype=np.float32), 0
     for flux, ivar, stars in blocks:
         if not np.shape(flux) == np.shape(ivar) == (len(stars), n_pix):
@@ -145,6 +147,7 @@ def open_store(path):
     Parameters
     ----------
     path : str or Path
+        A store that `write_store` wrote.
 
     Yields
     ------
@@ -166,7 +169,8 @@ def open_store(path):
             kind = file.attrs.get("format"), file.attrs.get("version")
             if kind != (FORMAT, VERSION):
                 raise StoreError(
-                    f"{path}: expected {FORMAT} version {VERSION}: found {kind[0]} version {kind[1]}"
+                    f"{path}: expected {FORMAT} version {VERSION}: found {kind[0]} version {kind[1]}. "
+                    "Delete it and rerun to make it anew"
                 )
             sizes = {len(file[name]) for name in ("flux", "ivar", "stars/id")} | {int(file.attrs["n_star"])}
             if len(sizes) > 1 or file["flux"].shape[1:] != file["wavelength"].shape:
@@ -191,12 +195,18 @@ def iterate(path, block=2048):
     Parameters
     ----------
     path : str or Path
+        A store that `write_store` wrote.
     block : int
         Stars held at a time.
 
     Yields
     ------
     Spectra
+
+    Raises
+    ------
+    StoreError
+        If the store is damaged, at the block where that shows.
     """
     with open_store(path) as file:
         with _damage(path):
@@ -214,6 +224,7 @@ def read_stores(paths):
     Parameters
     ----------
     paths : sequence of str or Path
+        At least one.
 
     Returns
     -------

@@ -1,13 +1,16 @@
-"""Errors that mean what they say: formal errors scaled and given a floor by cross-validation.
+"""Errors that mean what they say, and zero points: what stars that the model never saw tell about its labels.
 
 Formal errors know the noise of a spectrum only. They are too small where the model is imperfect, and wrong
 by a constant factor where the survey states its noise wrongly (LAMOST DR2: Ho et al. 2017, section 4). For
 each label the total error is taken as
 
-    total^2 = (a * formal)^2 + b^2,    a, b >= 0,
+    total^2 = (a * formal)^2 + b^2,    a, b >= 0.
 
-and a, b are fitted to the residuals of stars that the model was not trained on, after removing the errors
-of the reference labels themselves in quadrature.
+The error of a label has wide wings, since the model is better for some stars than for others: label - truth
+is taken to follow Student's t distribution of that width, while the reference label has Gaussian errors of
+its own. Their convolution is fitted to the residuals of held-out stars by maximum likelihood, together with
+a zero point that may depend on the S/N: offset + slope / snr. Quadrature would not do: widths add up that way only
+if both are Gaussian.
 """
 
 import json
@@ -16,20 +19,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import minimize
+from scipy.stats import gamma, norm
+from scipy.stats import t as student_t
 
 from labeltransfer.catalogs.tables import atomic_path
 from labeltransfer.validation.statistics import robust_scatter, z_width
 
 FORMAT = "labeltransfer-calibration"
-VERSION = 1
+VERSION = 2
 _MIN_STARS = 30
 _STARS_PER_BIN = 40
 _MAX_BINS = 20
+_MOST_STARS = 4000  # that the fit looks at; more are thinned evenly over the formal errors
+_FAILED = 10.0  # width of outright failures in units of the robust scatter
+_NODES = (np.arange(12) + 0.5) / 12  # quantiles of the precision that stand for its distribution
 
 
 class Calibration(NamedTuple):
-    """How formal errors of one label become total errors.
+    """How labels and formal errors of one label become calibrated ones.
 
     Attributes
     ----------
@@ -37,10 +45,14 @@ class Calibration(NamedTuple):
         a: multiplies the formal error.
     floor : float
         b: added in quadrature, in the unit of the label.
+    wings : float
+        Degrees of freedom of the t distribution; large for Gaussian errors.
+    offset, slope : float
+        Zero point of the labels: offset + slope / snr is to be subtracted. slope is 0 if no S/N was given.
     n : int
         Stars in the fit.
     width : float
-        Robust width of residual / expected deviation over those stars: 1 if the form fits.
+        Robust width of residual / expected deviation over those stars: near 1 if the form fits.
     reference_removed : bool
         False if the stated reference errors exceed the residuals and were therefore left in, which makes
         the total errors upper limits.
@@ -48,18 +60,16 @@ class Calibration(NamedTuple):
 
     factor: float
     floor: float
+    wings: float
+    offset: float
+    slope: float
     n: int
     width: float
     reference_removed: bool
 
 
 def fit_calibration(residual, formal, reference_error=0.0, snr=None):
-    """Fit factor and floor of the errors of one label to cross-validated residuals.
-
-    Stars are put in bins of equal number by formal error (and again by S/N, if given). In each bin the
-    robust width of residual / expected deviation shall be 1; non-negative least squares on the variances gets
-    there in a few rounds. The widths are medians, so outliers do not count, and reference errors enter star
-    by star.
+    """Fit the calibration of one label to cross-validated residuals, by maximum likelihood.
 
     Parameters
     ----------
@@ -70,7 +80,7 @@ def fit_calibration(residual, formal, reference_error=0.0, snr=None):
     reference_error : float or (n,) array_like, optional
         Errors of the reference labels.
     snr : (n,) array_like, optional
-        S/N of the spectra.
+        S/N of the spectra; without it the zero point is a constant.
 
     Returns
     -------
@@ -83,35 +93,52 @@ def fit_calibration(residual, formal, reference_error=0.0, snr=None):
     """
     residual, formal = np.asarray(residual, dtype=float), np.asarray(formal, dtype=float)
     if residual.ndim != 1 or formal.shape != residual.shape:
-        raise ValueError(f"residual and formal must be of one length: {residual.shape} and {formal.shape}")
+        raise ValueError(
+            f"residual and formal must be of one length: found {residual.shape} and {formal.shape}"
+        )
     reference_error = np.broadcast_to(np.asarray(reference_error, dtype=float), residual.shape)
-    orders = [formal] if snr is None else [formal, np.asarray(snr, dtype=float)]
-    if orders[-1].shape != residual.shape:
-        raise ValueError(f"snr must have one value per star: found {orders[-1].shape} and {residual.shape}")
+    inverse = np.zeros(residual.shape) if snr is None else 1 / np.asarray(snr, dtype=float)
+    if inverse.shape != residual.shape:
+        raise ValueError(f"snr must have one value per star: found {inverse.shape} and {residual.shape}")
 
     good = np.isfinite(residual) & np.isfinite(formal) & (formal > 0) & np.isfinite(reference_error)
-    for order in orders:
-        good &= np.isfinite(order)
+    good &= np.isfinite(inverse)
     n = np.count_nonzero(good)
     if n < _MIN_STARS:
         raise ValueError(
-            f"error calibration needs {_MIN_STARS} or more stars with all numbers: found {n} of {good.size}"
+            f"error calibration needs at least {_MIN_STARS} stars with residual and errors: found {n} of {good.size}"
         )
-    residual, formal, reference_error = residual[good], formal[good], reference_error[good]
-    n_bins = min(max(n // _STARS_PER_BIN, 2), _MAX_BINS)
-    ranks = [np.argsort(order[good], kind="stable") for order in orders]
-    bins = [rows for rank in ranks for rows in np.array_split(rank, n_bins)]
-
-    scatter = robust_scatter(residual)
-    if not scatter > 0:
+    residual, formal, reference_error, inverse = (
+        x[good] for x in (residual, formal, reference_error, inverse)
+    )
+    if not robust_scatter(residual) > 0:
         raise ValueError(f"the residuals of {n} stars have no scatter: were these stars trained on?")
-    a2, b2 = _fit(residual, formal, reference_error, bins)
-    removed = bool(not _contradicted(residual, reference_error, bins) and a2 + b2 > 0)
-    if not removed:
-        reference_error = np.zeros(n)
-        a2, b2 = _fit(residual, formal, reference_error, bins)
-    expected = np.sqrt(a2 * formal**2 + b2 + reference_error**2)
-    return Calibration(math.sqrt(a2), math.sqrt(b2), int(n), z_width(residual, expected), removed)
+    removed = not _contradicted(residual, formal, reference_error)
+    fit = _fit(residual, formal, reference_error if removed else np.zeros(n), inverse)
+    factor, floor, wings, offset, slope = (float(value) for value in fit)
+    factor, floor = factor * _core(wings), floor * _core(wings)
+    expected = np.hypot(np.hypot(factor * formal, floor), reference_error if removed else 0.0)
+    width = z_width(residual - offset - slope * inverse, expected)
+    return Calibration(factor, floor, wings, offset, slope, int(n), width, removed)
+
+
+def zero_point(snr, calibration):
+    """What to subtract from a label of spectra of given S/N.
+
+    Parameters
+    ----------
+    snr : array_like
+    calibration : Calibration
+        Of that label.
+
+    Returns
+    -------
+    array of the same shape
+        The constant part alone where the S/N is not known or not positive.
+    """
+    snr = np.asarray(snr, dtype=float)
+    inverse = np.divide(1.0, snr, out=np.zeros_like(snr), where=np.isfinite(snr) & (snr > 0))
+    return calibration.offset + calibration.slope * inverse
 
 
 def apply_calibration(formal, calibration):
@@ -178,36 +205,62 @@ def read_calibration(path):
         ) from error
 
 
-def _fit(residual, formal, reference_error, bins, rounds=30):
-    """Squares of factor and floor such that the width of residual / expected deviation is 1 in the bins."""
-    formal2, reference2 = formal**2, reference_error**2
-    mean_formal2 = np.array([formal2[rows].mean() for rows in bins])
-    mean_reference2 = np.array([reference2[rows].mean() for rows in bins])
-    unit = np.median(formal2)  # so that both unknowns are of order one
-    root_n = np.sqrt([len(rows) for rows in bins])
-    variance = np.full(len(residual), robust_scatter(residual) ** 2)
-    answer = np.array([-1.0, -1.0])
-    for _ in range(rounds):
-        deviate = residual / np.sqrt(variance)
-        wanted = np.array([robust_scatter(deviate[rows]) ** 2 * variance[rows].mean() for rows in bins])
-        # Weights from the fit, not from the measured widths: bins that scatter low by chance would win.
-        weight = root_n / np.array([variance[rows].mean() for rows in bins])
-        design = np.column_stack([mean_formal2 / unit, np.ones(len(bins))])
-        before, scale = answer, wanted.max()
-        answer, _ = nnls(weight[:, None] * design * scale, weight * (wanted - mean_reference2))
-        answer *= scale
-        variance = answer[0] / unit * formal2 + answer[1] + reference2
-        if not (variance > 0).all() or np.allclose(answer, before, rtol=1e-6, atol=1e-12 * scale):
-            break
-    return answer[0] / unit, answer[1]
+def _core(wings):
+    """Robust width (1.4826 MAD) of the t distribution of unit scale."""
+    return float(student_t.ppf(0.75, wings) / norm.ppf(0.75))
 
 
-def _contradicted(residual, reference_error, bins):
-    """Whether reference errors alone exceed the residuals, by three standard errors in a bin or overall."""
-    for rows in [*bins, slice(None)]:
+def _fit(residual, formal, reference_error, inverse):
+    """Maximum-likelihood factor, floor, wings, offset and slope; a fraction of outright failures is fitted as well."""
+    stride = -(-len(residual) // _MOST_STARS)
+    residual, formal, reference_error, inverse = (
+        x[np.argsort(formal, kind="stable")][::stride] for x in (residual, formal, reference_error, inverse)
+    )
+    unit, typical = robust_scatter(residual), np.median(formal)
+    slanted = np.ptp(inverse) > 0
+    lever = np.median(inverse) if slanted else 1.0
+    reference2, formal2 = (reference_error[:, None] / unit) ** 2, (formal[:, None] / typical) ** 2
+
+    def minus_log_likelihood(p):
+        factor, floor, log_wings, logit, offset, *slope = p
+        wings, failures = 2 + math.exp(min(log_wings, 5.0)), 0.2 / (1 + math.exp(-logit))
+        # Student's t is a mixture of Gaussians over a Gamma-distributed precision; each stays Gaussian in the sum.
+        precision = gamma.ppf(_NODES, wings / 2, scale=2 / wings)
+        variance = (factor**2 * formal2 + floor**2) / precision + reference2 + 1e-12
+        deviation = (residual / unit - offset - (slope[0] * inverse / lever if slope else 0.0))[:, None]
+        density = np.mean(np.exp(-0.5 * deviation**2 / variance) / np.sqrt(variance), axis=1)
+        broad = np.exp(-0.5 * (deviation[:, 0] / _FAILED) ** 2) / _FAILED
+        return -np.sum(np.log((1 - failures) * density + failures * broad + 1e-300))
+
+    fits = []
+    for factor, floor in ((0.7, 0.7), (1.0, 0.1)):
+        start = [factor, floor, 1.5, -2.0, np.median(residual) / unit, *([0.0] if slanted else [])]
+        steps = np.diag([0.3, 0.3, 1.0, 1.0, 0.2, *([0.2] if slanted else [])])
+        options = {
+            "initial_simplex": np.vstack([start, start + steps]),
+            "xatol": 1e-3,
+            "fatol": 1e-3,
+            "maxfev": 2000,
+        }
+        fits.append(minimize(minus_log_likelihood, start, method="Nelder-Mead", options=options))
+    factor, floor, log_wings, _, offset, *slope = min(fits, key=lambda fit: fit.fun).x
+    return (
+        abs(factor) * unit / typical,
+        abs(floor) * unit,
+        2 + math.exp(min(log_wings, 5.0)),
+        offset * unit,
+        slope[0] / lever * unit if slanted else 0.0,
+    )
+
+
+def _contradicted(residual, formal, reference_error):
+    """Whether the reference errors alone exceed the residuals, by three standard errors in a bin or overall."""
+    n_bins = min(max(len(residual) // _STARS_PER_BIN, 2), _MAX_BINS)
+    bins = np.array_split(np.argsort(formal, kind="stable"), n_bins)
+    for rows in [*bins, np.arange(len(residual))]:
         variance = robust_scatter(residual[rows]) ** 2
         # A MAD of n Gaussian values has the precision of a standard deviation of 0.37 n values.
-        uncertainty = variance * math.sqrt(2 / (0.37 * len(residual[rows])))
+        uncertainty = variance * math.sqrt(2 / (0.37 * len(rows)))
         if np.mean(reference_error[rows] ** 2) > variance + 3 * uncertainty:
             return True
     return False

@@ -33,13 +33,11 @@ def gradient_correlation(gradients, theory, weight=None):
     correlation = np.full(len(gradients), np.nan)
     for k, (g, t) in enumerate(zip(gradients, theory, strict=True)):
         known = np.isfinite(g) & np.isfinite(t) & (weight > 0)
-        if known.sum() < 3:
+        if known.sum() < 3 or np.ptp(g[known]) == 0 or np.ptp(t[known]) == 0:
             continue
         w = weight[known] / weight[known].sum()
         g, t = g[known] - w @ g[known], t[known] - w @ t[known]
-        power = np.sqrt((w @ g**2) * (w @ t**2))
-        if power > 0:
-            correlation[k] = np.clip((w @ (g * t)) / power, -1.0, 1.0)
+        correlation[k] = np.clip((w @ (g * t)) / np.sqrt((w @ g**2) * (w @ t**2)), -1.0, 1.0)
     return correlation
 
 
