@@ -35,11 +35,12 @@ def test_z_scores_of_the_truth_have_width_one_at_every_snr(rng, factor, floor, w
     found = fit_calibration(residual, formal, reference_error, snr if with_snr else None)
     assert found.reference_removed
     assert found.factor == pytest.approx(factor, rel=0.08, abs=0.15)
-    assert found.width == pytest.approx(1, abs=0.02)
+    # A core of Gaussians with 2 % of failures; the width counts the failures, the fit does not.
+    assert found.width == pytest.approx(1.025, abs=0.03)
     total = apply_calibration(formal, found)
     for low, high in [(10, 30), (30, 60), (60, 120), (120, 300)]:
-        chosen = (snr > low) & (snr < high)
-        # 2 % of failures widen the core by about 2.5 %.
+        chosen = (snr > low) & (snr < high) & (np.abs(error_of_truth) < 8 * np.hypot(factor * formal, floor))
+        # The fit sets the 2 % of outright failures apart, so they are left out here as well.
         assert z_width(error_of_truth[chosen], total[chosen]) == pytest.approx(1, abs=0.05)
 
 
@@ -104,15 +105,15 @@ def test_what_cannot_be_calibrated_is_named(arguments, message):
 
 
 def test_apply_keeps_missing_values():
-    total = apply_calibration([3.0, np.nan], Calibration(1.0, 4.0, 50.0, 0.0, 0.0, 100, 1.0, True))
+    total = apply_calibration([3.0, np.nan], Calibration(1.0, 0.0, 4.0, 50.0, 0.0, 0.0, 100, 1.0, True))
     np.testing.assert_allclose(total, [5, np.nan])
 
 
 def test_files_return_what_was_written(tmp_path):
     path = tmp_path / "calibration.json"
     items = {
-        "teff": Calibration(1.5, 20.25, 5.5, 1.0, -30.0, 900, 1.01, True),
-        "logg": Calibration(0.1 + 0.2, 0.0, 9.0, 0.0, 0.0, 30, 0.9, False),
+        "teff": Calibration(1.5, 1.2, 20.25, 5.5, 1.0, -30.0, 900, 1.01, True),
+        "logg": Calibration(0.1 + 0.2, 0.0, 0.0, 9.0, 0.0, 0.0, 30, 0.9, False),
     }
     write_calibration(items, path)
     assert read_calibration(path) == items
@@ -120,7 +121,7 @@ def test_files_return_what_was_written(tmp_path):
     for damage in ({**content, "version": 99}, {**content, "labels": {"teff": {"x": 1}}}, [], {}):
         path.write_text(json.dumps(damage))
         with pytest.raises(
-            ValueError, match=r"calibration\.json: expected labeltransfer-calibration version 1"
+            ValueError, match=r"calibration\.json: expected labeltransfer-calibration version 3"
         ):
             read_calibration(path)
     path.write_text("no json")
@@ -145,6 +146,21 @@ def test_zero_point_follows_the_snr(rng):
     plain = fit_calibration(residual, formal, reference_error, snr)
     assert found.offset - plain.offset == pytest.approx(12.0, abs=1.0)
     assert found.slope - plain.slope == pytest.approx(-400.0, rel=0.15)
-    np.testing.assert_allclose(zero_point([100.0, np.nan, 0.0], found), found.offset + np.array([found.slope / 100, 0, 0]))
+    np.testing.assert_allclose(
+        zero_point([100.0, np.nan, 0.0], found), found.offset + np.array([found.slope / 100, 0, 0])
+    )
     constant = fit_calibration(shifted, formal, reference_error)
     assert constant.slope == 0.0
+
+
+def test_model_errors_are_told_from_formal_ones(rng):
+    n = 4000
+    formal, model_error = rng.uniform(5, 15, n), rng.lognormal(np.log(15), 0.5, n)
+    reference_error = rng.uniform(15, 30, n)
+    error_of_truth = np.sqrt(formal**2 + (1.5 * model_error) ** 2 + 10**2) * rng.standard_normal(n)
+    found = fit_calibration(
+        error_of_truth + rng.normal(0, reference_error), formal, reference_error, model_error=model_error
+    )
+    total = apply_calibration(formal, found, model_error)
+    for part in np.array_split(np.argsort(model_error), 4):
+        assert z_width(error_of_truth[part], total[part]) == pytest.approx(1, abs=0.1)

@@ -174,7 +174,7 @@ def test_apogee_noise_is_exactly_the_quoted_error(models):
         pull = (rows[label] - stars[label]) / rows[f"{label}_err"]
         assert np.std(pull) == pytest.approx(1.0, abs=0.05)
         assert abs(np.mean(pull)) < 0.07
-    assert np.median(rows["teff_err"]) == pytest.approx(40, rel=0.15)
+    assert np.median(rows["teff_err"]) == pytest.approx(25, rel=0.15)
     flagged = universe.apogee["label_defect"] == "flagged"
     assert flagged.mean() == pytest.approx(0.04, abs=0.015)
     bad = (1 << 23) | (1 << 19) | (1 << 20) | (1 << 3) | (1 << 4)

@@ -6,7 +6,6 @@ rule label:
         store="results/{study}/spectra/{role}/{item}.h5",
         model="results/{study}/models/cannon.h5",
         clip="results/{study}/models/reference_clip.fits",
-        calibration="results/{study}/validation/calibration.json",
         bootstrap=lambda w: expand(
             "results/{study}/models/bootstrap/{replicate}.h5",
             study=w.study,
@@ -43,6 +42,7 @@ rule catalog:
         reference_set="results/{study}/catalogs/reference_set.fits",
         clip="results/{study}/models/reference_clip.fits",
         reference_labels=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
+        calibration="results/{study}/validation/calibration.json",
         survey_labels=gather.survey("results/{{study}}/labels/survey/{scatteritem}.fits"),
         rejected_catalogs="results/{study}/catalogs/rejected_catalogs.fits",
         rejected_crossmatch="results/{study}/catalogs/rejected_crossmatch.fits",

@@ -34,6 +34,7 @@ rule cross_validate:
 rule calibrate:
     input:
         table="results/{study}/validation/cross_validation.fits",
+        labels=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
     output:
         calibration="results/{study}/validation/calibration.json",
         summary="results/{study}/validation/cross_validation.csv",
@@ -50,6 +51,7 @@ rule calibrate:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
+        folds=lambda w: config["studies"][w.study]["validation"]["folds"],
         code=CODE["validation"],
     message:
         "{wildcards.study}: calibrating formal errors on held-out stars"
@@ -63,6 +65,7 @@ rule compare:
         clip="results/{study}/models/reference_clip.fits",
         labels=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
         cross_validation="results/{study}/validation/cross_validation.fits",
+        calibration="results/{study}/validation/calibration.json",
     output:
         table="results/{study}/validation/comparison.fits",
     log:

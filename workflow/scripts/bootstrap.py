@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table
 from labeltransfer.models.cannon import train

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pandas as pd
+from astropy.table import vstack
+
+from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table, write_csv
 from labeltransfer.runtime import job
-from labeltransfer.validation.calibration import apply_calibration, fit_calibration, write_calibration
+from labeltransfer.validation.calibration import (
+    apply_calibration,
+    fit_calibration,
+    write_calibration,
+    zero_point,
+)
 from labeltransfer.validation.statistics import comparison, z_width
 
 
@@ -17,13 +25,15 @@ def reference_errors(table, name):
 
 def calibrations_of(table, names):
     """Calibration of each label from the k-fold residuals of the stars that the model may train on."""
-    good = table["trained"] & table["converged_fold"]
+    good = np.asarray(table["trained"] & table["converged_fold"])
     found = {}
     for name in names:
         reference_error = reference_errors(table, name)[good]
         residual = np.asarray(table[f"{name}_fold"] - table[name], dtype=float)[good]
         formal = np.asarray(table[f"{name}_fold_err"], dtype=float)[good]
-        found[name] = fit_calibration(residual, formal, reference_error, table["snr"][good])
+        found[name] = fit_calibration(
+            residual, formal, reference_error, table["snr"][good], table[f"{name}_bootstrap"][good]
+        )
     return found
 
 
@@ -37,8 +47,10 @@ def summary_of(table, names, calibrations, min_snr):
                 here, reference = table[f"{name}_{scheme}"][mask], table[name][mask]
                 formal = np.asarray(table[f"{name}_{scheme}_err"][mask], dtype=float)
                 reference_error = reference_errors(table, name)[mask]
-                total = np.hypot(apply_calibration(formal, calibrations[name]), reference_error)
+                model_error = np.asarray(table[f"{name}_bootstrap"][mask], dtype=float)
+                total = np.hypot(apply_calibration(formal, calibrations[name], model_error), reference_error)
                 found = comparison(here, reference)
+                at_zero = here - reference - zero_point(table["snr"][mask], calibrations[name])
                 rows.append(
                     {
                         "scheme": "k-fold" if scheme == "fold" else "80/20",
@@ -47,7 +59,7 @@ def summary_of(table, names, calibrations, min_snr):
                         **found._asdict(),
                         "median_formal_error": np.median(formal) if len(formal) else np.nan,
                         "z_width_formal": z_width(here - reference, formal),
-                        "z_width_calibrated": z_width(here - reference, total),
+                        "z_width_calibrated": z_width(at_zero, total),
                     }
                 )
     return pd.DataFrame(rows)
@@ -57,6 +69,12 @@ def main(snakemake):
     """Write the calibration and the table of cross-validation results."""
     table = read_table(snakemake.input.table)
     names = list(snakemake.params.labels)
+    labels = vstack([read_table(path) for path in snakemake.input.labels], metadata_conflicts="silent")
+    labels = labels[rows_of(labels["id"], table["id"])]
+    # A model that leaves out one of k folds has seen less, and scatters that much more between samples.
+    folds = snakemake.params.folds
+    for name in names:
+        table[f"{name}_bootstrap"] = labels[f"{name}_bootstrap"] * np.sqrt(folds / (folds - 1))
     calibrations = calibrations_of(table, names)
     write_calibration(calibrations, snakemake.output.calibration)
     summary = summary_of(table, names, calibrations, snakemake.params.min_snr)

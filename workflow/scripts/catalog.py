@@ -2,10 +2,12 @@
 
 import numpy as np
 from astropy.table import Table, hstack, vstack
+
 from labeltransfer.catalogs.ledger import assemble, count_fates
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table, write_csv, write_parquet, write_table
 from labeltransfer.runtime import job, provenance
+from labeltransfer.validation.calibration import apply_calibration, read_calibration, zero_point
 
 FLAGS = {
     1: "labels lie outside the reference set (novelty above 1)",
@@ -43,7 +45,7 @@ def rejected_rows(ids, catalog, stage, reasons):
     )
 
 
-def build_catalog(labels, stars, names, trained, in_reference, zero_point):
+def build_catalog(labels, stars, names, trained, in_reference, calibrations, at_zero):
     """Table 1 of Ho et al. 2017, with errors of three kinds, flags and positions.
 
     Parameters
@@ -54,7 +56,9 @@ def build_catalog(labels, stars, names, trained, in_reference, zero_point):
         Labels.
     trained, in_reference : (n,) bool
         Whether the model was trained on the star; whether it was in the reference set before the clip.
-    zero_point : bool
+    calibrations : dict of str to Calibration
+        By label.
+    at_zero : bool
         Whether to subtract the zero points that held-out reference stars show.
     """
     table = Table()
@@ -63,18 +67,22 @@ def build_catalog(labels, stars, names, trained, in_reference, zero_point):
         table[name] = stars[name]
     table["ra"].unit = table["dec"].unit = "deg"
     about = {
-        "": "from the survey spectrum" + (", zero point of held-out reference stars removed" if zero_point else ""),
+        "": "from the survey spectrum"
+        + (", zero point of held-out reference stars removed" if at_zero else ""),
         "_err": "formal error",
         "_total": "error calibrated on held-out stars",
         "_bootstrap": "scatter between bootstrap models",
     }
     for suffix, text in about.items():
         for name in names:
-            values = np.asarray(labels[name + suffix])
-            if suffix == "" and zero_point:
-                values = values - np.asarray(labels[f"{name}_zero_point"])
+            values = (
+                calibrated(labels, name, calibrations[name]) if suffix == "_total" else labels[name + suffix]
+            )
+            values = np.asarray(values, dtype=float)
+            if suffix == "" and at_zero:
+                values = values - zero_point(labels["snr"], calibrations[name])
             table[name + suffix] = values.astype(np.float32)
-            table[name + suffix].unit = labels[name + suffix].unit
+            table[name + suffix].unit = labels[name].unit
             table[name + suffix].description = text
     table["reduced_chi2"] = np.asarray(labels["reduced_chi2"], dtype=np.float32)
     table["snr"] = np.asarray(labels["snr"], dtype=np.float32)
@@ -134,6 +142,7 @@ def main(snakemake):
         names,
         np.concatenate([trained[good_reference], np.zeros(np.count_nonzero(good_survey), dtype=bool)]),
         np.arange(n_reference + np.count_nonzero(good_survey)) < n_reference,
+        read_calibration(inputs.calibration),
         params.study["validation"]["zero_point"],
     )
     order = np.argsort(np.asarray(catalog["spectrum_id"]), kind="stable")
@@ -189,6 +198,11 @@ def main(snakemake):
     write_parquet(catalog, outputs.parquet, meta)
     write_parquet(ledger, outputs.ledger, meta)
     write_csv(counts.assign(archive=params.source), outputs.fates)
+
+
+def calibrated(labels, name, calibration):
+    """Total error of a label."""
+    return apply_calibration(labels[f"{name}_err"], calibration, labels[f"{name}_bootstrap"])
 
 
 def ids_of(rejected, catalog):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from astropy.table import vstack
+
 from labeltransfer.archives.apogee import read_allstar
 from labeltransfer.archives.lamost import read_catalog
 from labeltransfer.archives.local import local_catalogs

@@ -2,12 +2,14 @@
 
 import numpy as np
 from astropy.table import Table, vstack
+
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table, write_table
 from labeltransfer.runtime import job, provenance
+from labeltransfer.validation.calibration import apply_calibration, read_calibration
 
 
-def compare(stars, clip, labels, cross_validation, names, pipeline):
+def compare(stars, clip, labels, cross_validation, calibrations, names, pipeline):
     """One row per reference star with a spectrum; `_cannon` is the leave-none-out label, `_held_out` the k-fold one."""
     ids = np.asarray(labels["id"])
     stars = stars[rows_of(stars["spectrum_id"], ids)]
@@ -22,7 +24,9 @@ def compare(stars, clip, labels, cross_validation, names, pipeline):
             table[f"{name}_apogee_err"] = stars[f"{name}_err"]
         table[f"{name}_cannon"] = labels[name]
         table[f"{name}_cannon_err"] = labels[f"{name}_err"]
-        table[f"{name}_calibrated_err"] = labels[f"{name}_total"]
+        table[f"{name}_calibrated_err"] = apply_calibration(
+            labels[f"{name}_err"], calibrations[name], labels[f"{name}_bootstrap"]
+        )
         table[f"{name}_bootstrap"] = labels[f"{name}_bootstrap"]
         table[f"{name}_held_out"] = held_out[f"{name}_fold"]
         if name in pipeline:
@@ -39,6 +43,7 @@ def main(snakemake):
         read_table(inputs.clip),
         labels,
         read_table(inputs.cross_validation),
+        read_calibration(inputs.calibration),
         list(params.labels),
         params.pipeline,
     )

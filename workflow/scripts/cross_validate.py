@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table
+
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table, write_table
 from labeltransfer.models.cannon import label, read_starts, spread_starts, train

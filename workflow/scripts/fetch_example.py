@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+
 from labeltransfer.archives.apogee import read_aspcapstar
 from labeltransfer.archives.errors import ArchiveError
 from labeltransfer.archives.public import fetch_aspcapstar, read_datasets

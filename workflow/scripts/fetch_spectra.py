@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+
 from labeltransfer.archives.public import fetch_spectra, read_datasets
 from labeltransfer.catalogs.tables import read_table, write_table
 from labeltransfer.runtime import job

@@ -2,6 +2,8 @@
 
 import numpy as np
 from astropy.table import Table, vstack
+from prepare import settings_from
+
 from labeltransfer.archives.lamost import read_spectrum
 from labeltransfer.catalogs.distance import label_separation
 from labeltransfer.catalogs.rows import rows_of
@@ -13,7 +15,6 @@ from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.spectra.prepare import on_grid
-from prepare import settings_from
 
 # Figure 4 scales the coefficients by the typical errors of the labels (Holtzman et al. 2015), and A_K by 1 mag.
 LABEL_STEPS = {"teff": 91.5, "logg": 0.11, "fe_h": 0.05, "alpha_m": 0.05, "a_k": 1.0}

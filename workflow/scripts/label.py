@@ -1,14 +1,14 @@
-"""Label one chunk of spectra: labels, formal, bootstrap and calibrated errors, and how like the reference set."""
+"""Label one chunk of spectra: labels, formal and bootstrap errors, and how like the reference set."""
 
 import numpy as np
 from astropy.table import Table, vstack
+
 from labeltransfer.catalogs.distance import label_distance
 from labeltransfer.catalogs.tables import read_table, write_table
 from labeltransfer.models.cannon import label, read_starts, spread_starts
 from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job, provenance
 from labeltransfer.spectra.store import iterate
-from labeltransfer.validation.calibration import apply_calibration, read_calibration, zero_point
 
 BLOCK = 2048
 NEIGHBOURS = 10
@@ -53,7 +53,6 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     model = load_model(inputs.model)
     bootstrap_models = [load_model(path) for path in inputs.bootstrap]
-    calibrations = read_calibration(inputs.calibration)
     clip = read_table(inputs.clip)
     names = model.label_names
     reference = np.column_stack([clip[name] for name in names])
@@ -66,9 +65,7 @@ def main(snakemake):
         blocks.append(table)
     table = vstack(blocks) if blocks else empty_table(names)
     for name in names:
-        table[f"{name}_total"] = apply_calibration(table[f"{name}_err"], calibrations[name])
-        table[f"{name}_zero_point"] = zero_point(table["snr"], calibrations[name])
-        for suffix in ("", "_err", "_bootstrap", "_total", "_zero_point"):
+        for suffix in ("", "_err", "_bootstrap"):
             table[name + suffix].unit = params.labels[name]["unit"]
     add_novelty(table, reference[clip["trained"]], names)
     print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")

@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table
+
 from labeltransfer.catalogs.tables import read_table, write_table
 from labeltransfer.runtime import job, provenance
 from labeltransfer.spectra.grid import common_grid

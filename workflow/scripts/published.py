@@ -1,6 +1,7 @@
 """Measure here what the paper printed, and set both side by side."""
 
 import numpy as np
+
 from labeltransfer.catalogs.tables import read_table, write_csv
 from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job

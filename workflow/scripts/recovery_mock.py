@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table, write_csv
 from labeltransfer.runtime import job

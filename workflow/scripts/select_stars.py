@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table, hstack, vstack
+
 from labeltransfer.catalogs.distance import label_distance
 from labeltransfer.catalogs.select import apply_cuts
 from labeltransfer.catalogs.tables import read_table, write_table

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 from astropy.table import Table
+
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table, write_table
 from labeltransfer.models.cannon import read_starts, spread_starts, train_with_clip

@@ -155,7 +155,7 @@ def _survey_labels(visits, stars, rng):
     scatter = {
         "teff": np.interp(visits["snr"], nodes, [155, 117, 88, 76, 78, 76]),
         "logg": np.interp(visits["snr"], nodes, [0.39, 0.30, 0.26, 0.23, 0.22, 0.21]),
-        "feh": np.interp(visits["snr"], nodes, [0.17, 0.11, 0.082, 0.070, 0.060, 0.060]),
+        "feh": np.interp(visits["snr"], nodes, [0.172, 0.113, 0.086, 0.075, 0.066, 0.066]),
     }
     # In both dwarfs are less affected; the biases of giants grow away from the clump.
     giant = np.clip((4.0 - star["logg"]) / 0.5, 0.0, 1.0)

@@ -4,9 +4,10 @@ Formal errors know the noise of a spectrum only. They are too small where the mo
 by a constant factor where the survey states its noise wrongly (LAMOST DR2: Ho et al. 2017, section 4). For
 each label the total error is taken as
 
-    total^2 = (a * formal)^2 + b^2,    a, b >= 0.
+    total^2 = (a * formal)^2 + (c * model_error)^2 + b^2,
 
-The error of a label has wide wings, since the model is better for some stars than for others: label - truth
+where the model error is the scatter of the label between bootstrap models: large where reference stars are
+few, which is also where the form of the model fails first. The error of a label has wide wings, since the model is better for some stars than for others: label - truth
 is taken to follow Student's t distribution of that width, while the reference label has Gaussian errors of
 its own. Their convolution is fitted to the residuals of held-out stars by maximum likelihood, together with
 a zero point that may depend on the S/N: offset + slope / snr. Quadrature would not do: widths add up that way only
@@ -27,12 +28,12 @@ from labeltransfer.catalogs.tables import atomic_path
 from labeltransfer.validation.statistics import robust_scatter, z_width
 
 FORMAT = "labeltransfer-calibration"
-VERSION = 2
+VERSION = 3
 _MIN_STARS = 30
 _STARS_PER_BIN = 40
 _MAX_BINS = 20
-_MOST_STARS = 4000  # that the fit looks at; more are thinned evenly over the formal errors
-_FAILED = 10.0  # width of outright failures in units of the robust scatter
+_FEW_STARS, _MOST_STARS = 2_000, 20_000  # thinned evenly over the formal errors, to explore and to settle
+_FAILED = 25.0  # width of outright failures in units of the robust scatter
 _NODES = (np.arange(12) + 0.5) / 12  # quantiles of the precision that stand for its distribution
 
 
@@ -43,6 +44,8 @@ class Calibration(NamedTuple):
     ----------
     factor : float
         a: multiplies the formal error.
+    model_factor : float
+        c: multiplies the scatter between bootstrap models.
     floor : float
         b: added in quadrature, in the unit of the label.
     wings : float
@@ -59,6 +62,7 @@ class Calibration(NamedTuple):
     """
 
     factor: float
+    model_factor: float
     floor: float
     wings: float
     offset: float
@@ -68,7 +72,7 @@ class Calibration(NamedTuple):
     reference_removed: bool
 
 
-def fit_calibration(residual, formal, reference_error=0.0, snr=None):
+def fit_calibration(residual, formal, reference_error=0.0, snr=None, model_error=0.0):
     """Fit the calibration of one label to cross-validated residuals, by maximum likelihood.
 
     Parameters
@@ -81,6 +85,8 @@ def fit_calibration(residual, formal, reference_error=0.0, snr=None):
         Errors of the reference labels.
     snr : (n,) array_like, optional
         S/N of the spectra; without it the zero point is a constant.
+    model_error : float or (n,) array_like, optional
+        Scatter of the label between bootstrap models.
 
     Returns
     -------
@@ -96,13 +102,16 @@ def fit_calibration(residual, formal, reference_error=0.0, snr=None):
         raise ValueError(
             f"residual and formal must be of one length: found {residual.shape} and {formal.shape}"
         )
-    reference_error = np.broadcast_to(np.asarray(reference_error, dtype=float), residual.shape)
+    reference_error, model_error = (
+        np.broadcast_to(np.asarray(error, dtype=float), residual.shape)
+        for error in (reference_error, model_error)
+    )
     inverse = np.zeros(residual.shape) if snr is None else 1 / np.asarray(snr, dtype=float)
     if inverse.shape != residual.shape:
         raise ValueError(f"snr must have one value per star: found {inverse.shape} and {residual.shape}")
 
     good = np.isfinite(residual) & np.isfinite(formal) & (formal > 0) & np.isfinite(reference_error)
-    good &= np.isfinite(inverse)
+    good &= np.isfinite(inverse) & np.isfinite(model_error)
     n = np.count_nonzero(good)
     if n < _MIN_STARS:
         raise ValueError(
@@ -114,12 +123,13 @@ def fit_calibration(residual, formal, reference_error=0.0, snr=None):
     if not robust_scatter(residual) > 0:
         raise ValueError(f"the residuals of {n} stars have no scatter: were these stars trained on?")
     removed = not _contradicted(residual, formal, reference_error)
-    fit = _fit(residual, formal, reference_error if removed else np.zeros(n), inverse)
-    factor, floor, wings, offset, slope = (float(value) for value in fit)
-    factor, floor = factor * _core(wings), floor * _core(wings)
-    expected = np.hypot(np.hypot(factor * formal, floor), reference_error if removed else 0.0)
+    used = reference_error if removed else np.zeros(n)
+    fit = _fit(residual, formal, model_error, used, inverse)
+    factor, model_factor, floor, wings, offset, slope = (float(value) for value in fit)
+    factor, model_factor, floor = (_core(wings) * value for value in (factor, model_factor, floor))
+    expected = np.sqrt((factor * formal) ** 2 + (model_factor * model_error) ** 2 + floor**2 + used**2)
     width = z_width(residual - offset - slope * inverse, expected)
-    return Calibration(factor, floor, wings, offset, slope, int(n), width, removed)
+    return Calibration(factor, model_factor, floor, wings, offset, slope, int(n), width, removed)
 
 
 def zero_point(snr, calibration):
@@ -141,7 +151,7 @@ def zero_point(snr, calibration):
     return calibration.offset + calibration.slope * inverse
 
 
-def apply_calibration(formal, calibration):
+def apply_calibration(formal, calibration, model_error=0.0):
     """Turn formal errors of a label into total errors.
 
     Parameters
@@ -150,12 +160,19 @@ def apply_calibration(formal, calibration):
         Formal errors; NaN stays NaN.
     calibration : Calibration
         Of that label.
+    model_error : array_like, optional
+        Scatter of the label between bootstrap models, as in the fit.
 
     Returns
     -------
     total : array of the same shape
     """
-    return np.hypot(calibration.factor * np.asarray(formal, dtype=float), calibration.floor)
+    formal, model_error = np.asarray(formal, dtype=float), np.asarray(model_error, dtype=float)
+    return np.sqrt(
+        (calibration.factor * formal) ** 2
+        + (calibration.model_factor * model_error) ** 2
+        + calibration.floor**2
+    )
 
 
 def write_calibration(calibrations, path):
@@ -210,51 +227,57 @@ def _core(wings):
     return float(student_t.ppf(0.75, wings) / norm.ppf(0.75))
 
 
-def _fit(residual, formal, reference_error, inverse):
-    """Maximum-likelihood factor, floor, wings, offset and slope; a fraction of outright failures is fitted as well."""
-    stride = -(-len(residual) // _MOST_STARS)
-    residual, formal, reference_error, inverse = (
-        x[np.argsort(formal, kind="stable")][::stride] for x in (residual, formal, reference_error, inverse)
-    )
-    unit, typical = robust_scatter(residual), np.median(formal)
-    slanted = np.ptp(inverse) > 0
-    lever = np.median(inverse) if slanted else 1.0
-    reference2, formal2 = (reference_error[:, None] / unit) ** 2, (formal[:, None] / typical) ** 2
+def _fit(residual, formal, model_error, reference_error, inverse):
+    """Maximum-likelihood factors, floor, wings, offset and slope; a fraction of outright failures is fitted too."""
+    by_formal = np.argsort(formal, kind="stable")
+    unit, typical, lever = robust_scatter(residual), np.median(formal), np.median(inverse) or 1.0
+    typical_model = np.median(model_error) or 1.0
+    reference2, formal2 = (reference_error / unit) ** 2, (formal / typical) ** 2
+    model2 = (model_error / typical_model) ** 2
+    # Parameters without anything to tell them from the others stay at 0.
+    free = np.array([True, model2.any(), True, True, True, True, np.ptp(inverse) > 0])
 
-    def minus_log_likelihood(p):
-        factor, floor, log_wings, logit, offset, *slope = p
+    def minus_log_likelihood(chosen, stride):
+        p = np.zeros(len(free))
+        p[free] = chosen
+        factor, model_factor, floor, log_wings, logit, offset, slope = p
         wings, failures = 2 + math.exp(min(log_wings, 5.0)), 0.2 / (1 + math.exp(-logit))
-        # Student's t is a mixture of Gaussians over a Gamma-distributed precision; each stays Gaussian in the sum.
+        # Student's t is a mixture of Gaussians over a Gamma-distributed precision: so is its sum with one.
         precision = gamma.ppf(_NODES, wings / 2, scale=2 / wings)
-        variance = (factor**2 * formal2 + floor**2) / precision + reference2 + 1e-12
-        deviation = (residual / unit - offset - (slope[0] * inverse / lever if slope else 0.0))[:, None]
+        rows = by_formal[::stride]
+        own = factor**2 * formal2[rows] + model_factor**2 * model2[rows] + floor**2
+        variance = own[:, None] / precision + reference2[rows, None] + 1e-12
+        deviation = (residual[rows] / unit - offset - slope * inverse[rows] / lever)[:, None]
         density = np.mean(np.exp(-0.5 * deviation**2 / variance) / np.sqrt(variance), axis=1)
         broad = np.exp(-0.5 * (deviation[:, 0] / _FAILED) ** 2) / _FAILED
         return -np.sum(np.log((1 - failures) * density + failures * broad + 1e-300))
 
-    fits = []
-    for factor, floor in ((0.7, 0.7), (1.0, 0.1)):
-        start = [factor, floor, 1.5, -2.0, np.median(residual) / unit, *([0.0] if slanted else [])]
-        steps = np.diag([0.3, 0.3, 1.0, 1.0, 0.2, *([0.2] if slanted else [])])
-        options = {
-            "initial_simplex": np.vstack([start, start + steps]),
-            "xatol": 1e-3,
-            "fatol": 1e-3,
-            "maxfev": 2000,
-        }
-        fits.append(minimize(minus_log_likelihood, start, method="Nelder-Mead", options=options))
-    factor, floor, log_wings, _, offset, *slope = min(fits, key=lambda fit: fit.fun).x
+    def climb(start, stride, step):
+        steps = step * np.diag(np.array([0.3, 0.3, 0.3, 1.0, 1.0, 0.2, 0.2])[free])
+        options = {"initial_simplex": np.vstack([start, start + steps]), "maxfev": 3000}
+        options |= {"xatol": 1e-3, "fatol": 1e-3}
+        return minimize(minus_log_likelihood, start, (stride,), method="Nelder-Mead", options=options)
+
+    centre = np.median(residual) / unit
+    starts = [[0.6, 0.6, 0.6], [1.0, 0.1, 0.1], [0.1, 1.0, 0.1]]
+    starts = [np.array([*start, 1.5, -2.0, centre, 0.0])[free] for start in starts]
+    thin = -(-len(residual) // _FEW_STARS)
+    best = min((climb(start, thin, 1.0) for start in starts), key=lambda fit: fit.fun)
+    p = np.zeros(len(free))
+    p[free] = climb(best.x, -(-len(residual) // _MOST_STARS), 0.3).x
+    factor, model_factor, floor, log_wings, _, offset, slope = p
     return (
         abs(factor) * unit / typical,
+        abs(model_factor) * unit / typical_model,
         abs(floor) * unit,
         2 + math.exp(min(log_wings, 5.0)),
         offset * unit,
-        slope[0] / lever * unit if slanted else 0.0,
+        slope / lever * unit,
     )
 
 
 def _contradicted(residual, formal, reference_error):
-    """Whether the reference errors alone exceed the residuals, by three standard errors in a bin or overall."""
+    """Whether the reference errors alone exceed the residuals, by 3 standard errors in a bin or overall."""
     n_bins = min(max(len(residual) // _STARS_PER_BIN, 2), _MAX_BINS)
     bins = np.array_split(np.argsort(formal, kind="stable"), n_bins)
     for rows in [*bins, np.arange(len(residual))]:
