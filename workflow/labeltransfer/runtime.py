@@ -36,15 +36,17 @@ def job(log_path, threads=1):
         warnings.catch_warnings(),
         threadpool_limits(threads),
     ):
-        logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+        handler = logging.StreamHandler(log)
+        logging.getLogger().addHandler(handler)
         logging.captureWarnings(True)
         try:
-            yield logging.getLogger("labeltransfer")
+            yield
         except BaseException:
             traceback.print_exc(file=sys.stderr)
             raise
         finally:
             logging.captureWarnings(False)
+            logging.getLogger().removeHandler(handler)
 
 
 def provenance(settings, inputs=(), code=None):
@@ -55,7 +57,7 @@ def provenance(settings, inputs=(), code=None):
     settings : mapping
         The part of the configuration that matters for the output, seeds included.
     inputs : sequence of str or Path
-        Files that were read; each is named with its sha256.
+        Files that were read; each stands there under its path, with its sha256.
     code : mapping, optional
         Digests of the library's floors (`settings.code_versions`).
 
@@ -70,7 +72,7 @@ def provenance(settings, inputs=(), code=None):
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "settings": settings,
-        "inputs": {Path(path).name: sha256(path) for path in inputs},
+        "inputs": {Path(path).as_posix(): sha256(path) for path in inputs},
     }
 
 

@@ -89,6 +89,21 @@ def check_config(config):
                 raise ConfigError(
                     f"{SETTINGS_FILE}: studies.{name}.{key} names {', '.join(strange)}, which is no label of the study"
                 )
+        kind, network = study["model"]["kind"], study.get("network")
+        if kind == "network":
+            if network is None:
+                raise ConfigError(
+                    f"{SETTINGS_FILE}: studies.{name}.model.kind is network, so studies.{name}.network must say how it is trained"
+                )
+            stepless = [label for label, about in study["labels"].items() if "step" not in about]
+            if stepless:
+                raise ConfigError(
+                    f"{SETTINGS_FILE}: studies.{name}.labels.{stepless[0]} needs a step, that of its gradient spectrum"
+                )
+        if (study["validation"]["bootstrap"] < 2) == (kind == "cannon"):
+            raise ConfigError(
+                f"{SETTINGS_FILE}: studies.{name}.validation.bootstrap must be 2 or more for a cannon model and 0 for a network"
+            )
         distance = study["distance"]
         if distance is not None and set(distance["scale"]) - set(study["pipeline"]):
             raise ConfigError(

@@ -55,7 +55,7 @@ rule mock_spectra:
 
 rule fetch_catalog:
     input:
-        datasets="resources/datasets.csv",
+        datasets=config["archives"]["public"]["datasets"],
     output:
         catalog=protected("results/archive/public/{release}/{dataset}.fits"),
         ledger="results/archive/public/{release}/{dataset}.ledger.csv",
@@ -131,7 +131,7 @@ rule fetch_spectra:
     input:
         made=MADE_SPECTRA[SOURCE],
         stars="results/{study}/catalogs/{role}_set.fits",
-        datasets="resources/datasets.csv",
+        datasets=config["archives"]["public"]["datasets"],
     output:
         ledger="results/{study}/archive/{role}/{item}.fits",
     log:
@@ -159,7 +159,7 @@ rule fetch_example:
     input:
         made=lambda w: [*CATALOG_FILES[SOURCE](w).values()],
         stars="results/{study}/catalogs/reference_set.fits",
-        datasets="resources/datasets.csv",
+        datasets=config["archives"]["public"]["datasets"],
     output:
         spectrum="results/{study}/archive/example_apogee.fits",
     log:

@@ -1,5 +1,14 @@
 # From files to normalised spectra on the common grid.
 
+# The settings of the preparation by study, each with its own normalisation if it has one.
+PREPARATION = {
+    name: {
+        **config["preparation"],
+        "normalisation": study.get("normalisation", config["preparation"]["normalisation"]),
+    }
+    for name, study in config["studies"].items()
+}
+
 
 rule prepare:
     input:
@@ -20,7 +29,7 @@ rule prepare:
         runtime=240,
     params:
         grid=config["grid"],
-        preparation=config["preparation"],
+        preparation=lambda w: PREPARATION[w.study],
         code=[CODE["archives"], CODE["spectra"]],
     message:
         "{wildcards.study}: rest frame, grid, masks and Eq. 1 for the {wildcards.role} spectra, {wildcards.item}"

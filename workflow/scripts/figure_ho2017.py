@@ -20,9 +20,25 @@ from labeltransfer.spectra.prepare import on_grid
 LABEL_STEPS = {"teff": 91.5, "logg": 0.11, "fe_h": 0.05, "alpha_m": 0.05, "a_k": 1.0}
 
 
+def reference_set(inputs):
+    """The reference stars that the model was trained on, which is what the paper shows."""
+    table = read_table(inputs.comparison)
+    return table[table["trained"]]
+
+
+def reference_name(params):
+    """What the reference survey is called in the figures: APOGEE for apogee-dr12."""
+    return params.study["releases"]["apogee"].split("-")[0].upper()
+
+
+def usable_labels(params):
+    """The labels of the study that are meant to be used."""
+    return [name for name in params.study["labels"] if name not in params.study["nuisance"]]
+
+
 def figure_01(inputs, params):
     """Pipeline minus reference labels."""
-    return ho2017.figure_01(read_table(inputs.comparison), params.source)
+    return ho2017.figure_01(reference_set(inputs), params.source, reference=reference_name(params))
 
 
 def figure_02(inputs, params):
@@ -40,7 +56,7 @@ def figure_02(inputs, params):
         np.asarray(apogee["wavelength"]),
         np.asarray(apogee["flux"]),
         raw.wavelength,
-        raw.flux,
+        np.where(raw.ivar > 0, raw.flux, np.nan),
         np.interp(
             raw.wavelength, settings.grid * (1 + raw.redshift), continuum[0], left=np.nan, right=np.nan
         ),
@@ -54,7 +70,9 @@ def figure_02(inputs, params):
 
 def figure_03(inputs, params):
     """The reference set over the survey."""
-    return ho2017.figure_03(read_table(inputs.survey), read_table(inputs.comparison), params.source)
+    return ho2017.figure_03(
+        read_table(inputs.survey), reference_set(inputs), params.source, reference=reference_name(params)
+    )
 
 
 def figure_04(inputs, params):
@@ -78,8 +96,9 @@ def figure_04(inputs, params):
 def figure_05(inputs, params):
     """One to one."""
     return ho2017.figure_05(
-        read_table(inputs.comparison),
+        reference_set(inputs),
         params.source,
+        reference=reference_name(params),
         labels=list(params.study["labels"]),
         snr_cut=params.study["validation"]["min_snr"],
     )
@@ -87,21 +106,24 @@ def figure_05(inputs, params):
 
 def figure_06(inputs, params):
     """Model minus reference labels."""
-    return ho2017.figure_06(read_table(inputs.comparison), params.source)
+    labels = [name for name in usable_labels(params) if name in ("teff", "logg", "fe_h")]
+    return ho2017.figure_06(
+        reference_set(inputs), params.source, labels=labels, reference=reference_name(params)
+    )
 
 
 def figure_07(inputs, params):
     """Scatter against S/N."""
-    names = [name for name in params.study["labels"] if name not in params.study["nuisance"]]
+    names = usable_labels(params)
     pipeline = [name for name in names if name in params.study["pipeline"]]
     return ho2017.figure_07(
-        read_table(inputs.comparison), params.source, labels=names, pipeline_labels=pipeline, seed=params.seed
+        reference_set(inputs), params.source, labels=names, pipeline_labels=pipeline, seed=params.seed
     )
 
 
 def figure_08(inputs, params):
     """Three Kiel diagrams."""
-    return ho2017.figure_08(read_table(inputs.comparison), params.source)
+    return ho2017.figure_08(reference_set(inputs), params.source, reference=reference_name(params))
 
 
 def figure_09(inputs, params):

@@ -58,6 +58,12 @@ def label_style(label):
     return LabelStyle(f"[{element.capitalize()}/{scale.upper()}]" if scale else label, "dex")
 
 
+def short_symbol(label):
+    """The symbol of a label without brackets, where there is little room: Mg for `mg_h`."""
+    symbol = label_style(label).symbol
+    return symbol[1:].partition("/")[0] if symbol.startswith("[") else symbol
+
+
 def axis_title(label, before="", after=""):
     """An axis title such as "Cannon Teff (K)".
 
