@@ -9,13 +9,11 @@ normalised flux for a step of one label. Methods of training are known by short 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from labeltransfer.figures.panels import (
     WHITE_BOX,
     cells_per_side,
-    choose_range,
     count_cells,
     float_column,
     format_number,
@@ -199,7 +197,8 @@ def figure_01(
         _print_in_corner(
             rest,
             rf"{100 * np.mean(np.abs(pull) < 1):.0f} % within $1\sigma$ (Gaussian: 68 %), "
-            rf"$\chi^2$ per pixel {format_number(np.mean(pull**2))}, {pull.size:,} pixels of the whole spectrum",
+            rf"$\chi^2$ per pixel {format_number(np.mean(pull**2))}; "
+            f"{pull.size:,} pixels, whole spectrum",
             (0.01, 0.93),
             gid="statistics",
         )
@@ -423,11 +422,11 @@ def figure_03(
     lowest = min(-0.2, np.floor(10 * known.min()) / 10) if known.size else -0.2
     edges = np.linspace(lowest, 1.0, round(10 * (1.0 - lowest)) + 1)
 
-    symbol, unit = label_style(label)
+    symbol = label_style(label).symbol
     figure = new_figure(PAGE_WIDTH, 0.75 + 1.45 * len(styles))
     panels = figure.subplots(len(styles), 2, sharex="col", sharey="col", squeeze=False, width_ratios=(1.7, 1))
     figure.get_layout_engine().set(hspace=0.0, h_pad=0.015)
-    for i, ((left, right), (method, (name, _, _))) in enumerate(zip(panels, styles.items(), strict=True)):
+    for (left, right), (method, (name, _, _)) in zip(panels, styles.items(), strict=True):
         left.axhline(0.0, color="0.8", linewidth=0.5, zorder=0)
         if np.isfinite(theory[row, inside]).any() or np.isfinite(curves[method]).any():
             left.plot(wavelength[inside], theory[row, inside], color="black", linewidth=1.2, label="theory")
