@@ -1,5 +1,6 @@
 """Runs of the workflow in folders of their own; the small mock study is run once for all tests."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -71,7 +72,8 @@ class Workspace(NamedTuple):
                         continue
                     raise AssertionError("the run ended before it was killed:\n" + log.read_text()[-8000:])
             finally:
-                os.killpg(run.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(run.pid, signal.SIGKILL)
                 run.wait()
         return run.returncode
 

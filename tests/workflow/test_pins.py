@@ -1,4 +1,4 @@
-"""The pins of every environment agree with the hashed requirements, and every rule names an environment that is there."""
+"""Pins of the environments agree with the hashed requirements, and every rule names an environment."""
 
 import re
 

@@ -118,7 +118,6 @@ rule published:
     input:
         published=lambda w: f"resources/published/{config['studies'][w.study]['paper']}.csv",
         comparison="results/{study}/validation/comparison.fits",
-        cross_validation="results/{study}/validation/cross_validation.fits",
         catalog="results/{study}/catalog.fits",
         ledger="results/{study}/ledger.parquet",
         reference="results/{study}/catalogs/reference.fits",

@@ -8,6 +8,7 @@ from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table, write_csv, write_parquet, write_table
 from labeltransfer.runtime import job, provenance
 from labeltransfer.validation.calibration import apply_calibration, read_calibration, zero_point
+from labeltransfer.validation.measured import MEASURED_FLAGS, measured_flags
 
 FLAGS = {
     1: "labels lie outside the reference set (novelty above 1)",

@@ -2,34 +2,40 @@
 
 import numpy as np
 from astropy.table import Table, vstack
+from network_part import prior_of
 
 from labeltransfer.catalogs.distance import label_distance
 from labeltransfer.catalogs.tables import read_table, write_table
 from labeltransfer.models.cannon import label, read_starts, spread_starts
 from labeltransfer.models.files import load_model
+from labeltransfer.models.network import label_network
 from labeltransfer.runtime import job, provenance
 from labeltransfer.spectra.store import iterate
+from labeltransfer.validation.measured import star_correlations
 
 BLOCK = 2048
 NEIGHBOURS = 10
 
 
+def labels_of(flux, ivar, model, starts, threads):
+    """Labels of a block of stars from a model of any kind."""
+    if model.kind == "network":
+        return label_network(flux, ivar, model, starts=starts, threads=threads)
+    return label(flux, ivar, model, starts=starts, block=BLOCK, threads=threads)
+
+
 def labelled_block(flux, ivar, model, bootstrap_models, starts, threads):
-    """Label a block of stars with the model, and with every bootstrap model for the scatter between them."""
-    found = label(flux, ivar, model, starts=starts, block=BLOCK, threads=threads)
-    replicates = np.array(
-        [
-            label(flux, ivar, other, starts=starts, block=BLOCK, threads=threads).labels
-            for other in bootstrap_models
-        ]
-    )
+    """Label a block of stars with the model, and with bootstrap models, if any, for the scatter between them."""
+    found = labels_of(flux, ivar, model, starts, threads)
+    replicates = [labels_of(flux, ivar, other, starts, threads).labels for other in bootstrap_models]
     table = Table({"chi2": found.chi2, "n_pix": found.n_pix, "reduced_chi2": found.reduced_chi2})
     table["converged"], table["start"] = found.converged, found.start
     formal = np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))
     for number, name in enumerate(model.label_names):
         table[name] = found.labels[:, number]
         table[f"{name}_err"] = formal[:, number]
-        table[f"{name}_bootstrap"] = replicates[:, :, number].std(axis=0, ddof=1)
+        if replicates:
+            table[f"{name}_bootstrap"] = np.array(replicates)[:, :, number].std(axis=0, ddof=1)
     table["covariance"] = found.covariance
     return table
 
@@ -48,6 +54,15 @@ def add_novelty(table, reference, names):
     table["novelty"] = label_distance(here, reference, scale, neighbours) / np.quantile(own, 0.99)
 
 
+def add_correlations(table, ivar, model, theory):
+    """How the gradients of a network at the labels of each star follow those of theory."""
+    gradient, _, points = prior_of(theory, model.label_names)
+    labels = np.column_stack([table[name] for name in model.label_names])
+    correlation = star_correlations(model, labels, ivar, gradient, points)
+    for number, name in enumerate(model.label_names):
+        table[f"{name}_correlation"] = correlation[:, number]
+
+
 def main(snakemake):
     """Write the labels of every spectrum of a store."""
     inputs, params = snakemake.input, snakemake.params
@@ -57,15 +72,19 @@ def main(snakemake):
     names = model.label_names
     reference = np.column_stack([clip[name] for name in names])
     starts = read_starts(inputs.starts, names, reference) if inputs.starts else spread_starts(reference)
+    theory = read_table(inputs.theory) if inputs.theory else None
     blocks = []
     for block in iterate(inputs.store, BLOCK):
         table = labelled_block(block.flux, block.ivar, model, bootstrap_models, starts, snakemake.threads)
         for name in ("id", "snr", "snr_g", "redshift"):
             table[name] = block.stars[name]
+        if theory is not None:
+            add_correlations(table, block.ivar, model, theory)
         blocks.append(table)
-    table = vstack(blocks) if blocks else empty_table(names)
+    suffixes = ("", "_err", "_bootstrap") if bootstrap_models else ("", "_err")
+    table = vstack(blocks) if blocks else empty_table(names, suffixes, theory is not None)
     for name in names:
-        for suffix in ("", "_err", "_bootstrap"):
+        for suffix in suffixes:
             table[name + suffix].unit = params.labels[name]["unit"]
     add_novelty(table, reference[clip["trained"]], names)
     print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")
@@ -77,13 +96,13 @@ def main(snakemake):
     write_table(table, snakemake.output.labels, meta)
 
 
-def empty_table(names):
+def empty_table(names, suffixes, correlations):
     """The table of a chunk without a single readable spectrum."""
     table = Table({name: np.zeros(0) for name in ("chi2", "reduced_chi2", "snr", "snr_g", "redshift")})
     table["n_pix"], table["start"] = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
     table["converged"], table["id"] = np.zeros(0, dtype=bool), np.zeros(0, dtype="U1")
     for name in names:
-        for suffix in ("", "_err", "_bootstrap"):
+        for suffix in (*suffixes, "_correlation") if correlations else suffixes:
             table[name + suffix] = np.zeros(0)
     table["covariance"] = np.zeros((0, len(names), len(names)))
     return table

@@ -122,7 +122,7 @@ def main(snakemake):
     )
     if len(chosen) == 0:
         raise SystemExit(
-            f"{inputs.matches}: no star of {len(matches)} matched ones passes the cuts, so there is nothing to train on; "
+            f"{inputs.matches}: no star of {len(matches)} matched ones passes the cuts: nothing to train on; "
             "see the reasons in the log and look at match_radius and cuts in the configuration: "
             f"{sorted(set(rejected['reason']))}"
         )

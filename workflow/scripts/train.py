@@ -14,9 +14,9 @@ from labeltransfer.spectra.store import read_stores
 
 
 def training_labels(stars, names, ids):
-    """Reference labels (n, k) of the spectra in a store, and the rows of `stars` they come from."""
+    """Reference labels (n, k) of the spectra in a store."""
     rows = rows_of(stars["spectrum_id"], ids)
-    return np.column_stack([np.asarray(stars[name], dtype=float)[rows] for name in names]), rows
+    return np.column_stack([np.asarray(stars[name], dtype=float)[rows] for name in names])
 
 
 def main(snakemake):
@@ -25,7 +25,7 @@ def main(snakemake):
     names = tuple(params.labels)
     stars = read_table(inputs.stars)
     spectra = read_stores(inputs.stores)
-    labels, rows = training_labels(stars, names, spectra.stars["id"])
+    labels = training_labels(stars, names, spectra.stars["id"])
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     model, keep, first = train_with_clip(
         spectra.flux,

@@ -171,7 +171,7 @@ def fetch_files(
     session = session or polite_session(concurrency)
     if not session.verify:
         raise ValueError("the session does not verify TLS certificates: set session.verify = True")
-    bar = tqdm(unit="B", unit_scale=True, file=sys.stderr, disable=None if progress else True)
+    bar = tqdm(unit="B", unit_scale=True, file=sys.__stderr__, disable=None if progress else True)
     lock, done = threading.Lock(), 0
 
     def report(n_bytes=0, n_files=0):

@@ -7,11 +7,11 @@ each label the total error is taken as
     total^2 = (a * formal)^2 + (c * model_error)^2 + b^2,
 
 where the model error is the scatter of the label between bootstrap models: large where reference stars are
-few, which is also where the form of the model fails first. The error of a label has wide wings, since the model is better for some stars than for others: label - truth
-is taken to follow Student's t distribution of that width, while the reference label has Gaussian errors of
-its own. Their convolution is fitted to the residuals of held-out stars by maximum likelihood, together with
-a zero point that may depend on the S/N: offset + slope / snr. Quadrature would not do: widths add up that way only
-if both are Gaussian.
+few, which is also where the form of the model fails first. The error of a label has wide wings, since the
+model is better for some stars than for others: label - truth is taken to follow Student's t distribution of
+that width, while the reference label has Gaussian errors of its own. Their convolution is fitted to the
+residuals of held-out stars by maximum likelihood, together with a zero point that may depend on the S/N:
+offset + slope / snr. Quadrature would not do: widths add up that way only if both are Gaussian.
 """
 
 import json

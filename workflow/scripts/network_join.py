@@ -1,0 +1,21 @@
+"""Put the networks of all parts of the pixels together."""
+
+import numpy as np
+
+from labeltransfer.models.files import load_model, load_provenance, save_model
+from labeltransfer.models.network import join_networks
+from labeltransfer.runtime import job
+
+
+def main(snakemake):
+    """Write the model of all pixels."""
+    models = [load_model(path) for path in snakemake.input.parts]
+    order = np.argsort([model.wavelength[0] for model in models])
+    model = join_networks([models[i] for i in order])
+    print(f"{np.count_nonzero(model.usable)} of {len(model.b)} pixels, mean loss {model.loss.mean():.4f}")
+    save_model(snakemake.output.model, model, load_provenance(snakemake.input.parts[0]))
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

@@ -1,0 +1,79 @@
+"""Train the networks of one part of the pixels."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from fetch_spectra import chunk_rows
+
+from labeltransfer.catalogs.tables import read_table
+from labeltransfer.models.files import save_model
+from labeltransfer.models.network import train_network
+from labeltransfer.runtime import job, provenance
+from labeltransfer.spectra.store import read_stores
+
+
+def training_labels(training, names):
+    """Labels (n, k) of the stars in a store of training spectra."""
+    return np.column_stack([training.stars[name] for name in names])
+
+
+def prior_of(theory, names):
+    """Gradients (R, k, p), steps (k,) and reference points (R, k) from the table of theory."""
+    references = list(dict.fromkeys(theory["reference"].tolist()))
+    rows = [
+        [np.flatnonzero((theory["reference"] == point) & (theory["label"] == name))[0] for name in names]
+        for point in references
+    ]
+    gradient = np.asarray(theory["gradient"], dtype=float)[rows]
+    return gradient, np.asarray(theory["step"])[rows[0]], np.asarray(theory["value"])[rows]
+
+
+def options_of(theory, names, network, method):
+    """Arguments of `train_network` that make the prior, for the method that has one."""
+    gradient, steps, points = prior_of(theory, names)
+    options = {"label_names": names, "hidden": network["hidden"], "d_scale": 0.0}
+    if method == "prior":
+        options |= network["prior"] | {"gradient": gradient, "steps": steps, "reference_point": points}
+    return options
+
+
+def chosen_ridge(path):
+    """The ridge that cross-validation chose."""
+    table = pd.read_csv(path)
+    return float(table["ridge"][table["chosen"]].iloc[0])
+
+
+def main(snakemake):
+    """Write the networks of the part."""
+    inputs, params, method = snakemake.input, snakemake.params, snakemake.wildcards.method
+    names = tuple(params.labels)
+    training, theory = read_stores([inputs.training]), read_table(inputs.theory)
+    part = chunk_rows(len(training.wavelength), snakemake.wildcards.item)
+    options = options_of(theory, names, params.network, method)
+    if "gradient" in options:
+        options["gradient"] = options["gradient"][:, :, part]
+    model = train_network(
+        training.flux[:, part],
+        training.ivar[:, part],
+        training_labels(training, names),
+        ridge=chosen_ridge(inputs.ridge),
+        n_iterations=params.network["iterations" if method == "prior" else "comparison_iterations"],
+        seed=params.seed,
+        first_pixel=part.start,
+        wavelength=training.wavelength[part],
+        threads=snakemake.threads,
+        **options,
+    )
+    print(f"{np.count_nonzero(model.usable)} of {len(model.b)} pixels, mean loss {model.loss.mean():.4f}")
+    code = dict(zip(("spectra", "models"), params.code, strict=True))
+    settings = {"labels": params.labels, "network": params.network, "seed": params.seed, "method": method}
+    meta = provenance(settings, list(inputs), code)
+    save_model(
+        snakemake.output.model, model, {key: json.dumps(value, sort_keys=True) for key, value in meta.items()}
+    )
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)
