@@ -365,7 +365,8 @@ def _references(spectra):
 
 def test_shipped_file_has_no_faults_and_all_reference_points(shipped):
     assert table.find_faults(*shipped) == []
-    assert {"g4800", "g4800m1", "g4300", "s5500"} <= set(_references(shipped[0]))
+    assert _references(shipped[0]) == ["g4800", "g4800m1", "g4300", "s5500", "g5000"]
+    assert len(shipped[0]) == 5 * len(steps.step_names(ELEMENTS))
 
 
 def test_shipped_wavelengths_are_vacuum(shipped):
@@ -382,8 +383,8 @@ def test_shipped_wavelengths_are_vacuum(shipped):
 
 FEATURES = {  # where each element's strongest change is expected [Angstrom, vacuum]
     "C_H": (4300, 4313, 4380, 4698, 4715, 4737, 5165),  # CH, C2 Swan
-    "N_H": (3883, 4195, 4216, 7898, 8108),  # CN violet and red systems
-    "O_H": (4698, 4737, 5165, 7898),  # through CO, against carbon
+    "N_H": (3870, 3883, 4195, 4216, 7898, 8108),  # CN violet and red systems
+    "O_H": (3870, 4313, 4698, 4737, 5165, 7898),  # through CO, against carbon
     "Na_H": (5891, 5897),
     "Mg_H": (3839, 5168, 5184),
     "Al_H": (3945, 3962),
@@ -413,10 +414,11 @@ def test_plus_and_minus_steps_mirror_each_other(shipped):
     spectra, _ = shipped
     for reference in _references(spectra):
         for label, (plus, minus) in _half_differences(spectra, reference)[1].items():
-            assert np.corrcoef(plus, minus)[0, 1] < -0.9, (reference, label)
+            assert np.corrcoef(plus, minus)[0, 1] < -0.85, (reference, label)
             if label not in ("C_H", "N_H", "O_H"):  # molecules respond with the square of what is free
                 ratio = -(plus @ minus) / (plus @ plus)
-                assert 0.65 < ratio < 1.35, (reference, label)
+                weakest = (1 - 10**-0.2) / (10**0.2 - 1)  # lines in proportion to the abundance
+                assert 0.98 * weakest < ratio < 1.3, (reference, label)
 
 
 def test_elements_together_follow_the_metallicity(shipped):
@@ -471,7 +473,7 @@ def test_a_window_agrees_with_the_shipped_spectra(line_data, shipped, reference,
         ][0]
         expected = np.interp(pixels, wavelength, _normalised(row))
         assert np.std(expected) > 0.02  # the Mg b triplet is in the window
-        np.testing.assert_allclose(seen[0] / seen[1], expected, atol=2e-3)
+        np.testing.assert_allclose(seen[0] / seen[1], expected, atol=1e-3)
 
 
 def test_element_steps_start_from_the_metallicity():

@@ -52,8 +52,8 @@ class Workspace(NamedTuple):
         assert run.returncode != 0, run.stdout[-8000:]
         return run.stdout
 
-    def kill_when(self, there, *arguments):
-        """Start a run and kill every process of it at once as soon as `there(folder)` is true."""
+    def kill_when(self, there, *arguments, jobs_too=True):
+        """Start a run, and kill it with or without its jobs as soon as `there(folder)` is true."""
         log = self.folder / "killed.log"
         with log.open("ab") as stream:
             run = subprocess.Popen(
@@ -71,11 +71,13 @@ class Workspace(NamedTuple):
                     except subprocess.TimeoutExpired:
                         continue
                     raise AssertionError("the run ended before it was killed:\n" + log.read_text()[-8000:])
-            finally:
+                (os.killpg if jobs_too else os.kill)(run.pid, signal.SIGKILL)
+            except BaseException:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(run.pid, signal.SIGKILL)
+                raise
+            finally:
                 run.wait()
-        return run.returncode
 
 
 @pytest.fixture(scope="session")

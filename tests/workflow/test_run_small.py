@@ -92,7 +92,17 @@ def test_catalogue_has_the_columns_of_table_1_with_units(catalog):
             assert np.isfinite(column).all(), column.name
             assert suffix == "" or (column > 0).all(), column.name
     assert [str(catalog[name].unit) for name in ("ra", "dec")] == ["deg", "deg"]
-    extra = {"obsid", "reduced_chi2", "snr", "snr_g", "label_distance", "novelty", "reference", "trained", "flags"}
+    extra = {
+        "obsid",
+        "reduced_chi2",
+        "snr",
+        "snr_g",
+        "label_distance",
+        "novelty",
+        "reference",
+        "trained",
+        "flags",
+    }
     assert extra <= set(catalog.colnames)
     assert (catalog["reduced_chi2"] > 0).all()
     assert (catalog["reduced_chi2"] <= 10).all()
@@ -121,7 +131,9 @@ def test_provenance_in_the_header_says_what_made_it(study, catalog, small_run):
     assert set(meta["packages"]) >= {"numpy", "scipy", "astropy"}
     assert set(meta["code"]) == {"catalogs", "validation"}
     # One line for each file that was read, though files of several folders share their names.
-    chunks = [f"results/ho2017/labels/{role}/{i}-of-2.fits" for role in ("reference", "survey") for i in (1, 2)]
+    chunks = [
+        f"results/ho2017/labels/{role}/{i}-of-2.fits" for role in ("reference", "survey") for i in (1, 2)
+    ]
     assert set(chunks) <= set(meta["inputs"])
     assert str(small_run) not in json.dumps(meta)
     assert "DATE" not in header

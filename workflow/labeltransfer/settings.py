@@ -14,6 +14,33 @@ class ConfigError(ValueError):
     """The configuration contradicts itself; the message names the key and the cure."""
 
 
+def typed(value):
+    """Give text the type that it would have in a YAML file.
+
+    Snakemake leaves numbers, truth values and null as text where they are nested in `--config`.
+
+    Parameters
+    ----------
+    value : dict, list or plain value
+        From the command line.
+
+    Returns
+    -------
+    dict, list or plain value
+    """
+    if isinstance(value, dict):
+        return {key: typed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [typed(inner) for inner in value]
+    if isinstance(value, str):
+        try:
+            plain = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        return plain if plain is None or isinstance(plain, int | float) else value
+    return value
+
+
 def validate_config(config, schema_path, files=()):
     """Check the configuration against its schema, and against itself (`check_config`).
 
@@ -46,11 +73,15 @@ def validate_config(config, schema_path, files=()):
         problem = error.message.replace("is a required property", "is missing")
     else:
         problem = f"{error.message} ({error.schema.get('description', 'see config/README.md')})"
-    raise ConfigError(f"{_where(path, files)}: {'.'.join(map(str, path)) or 'top level'}: {problem}")
+    where = _where(path, files, config)
+    raise ConfigError(f"{where}: {'.'.join(map(str, path)) or 'top level'}: {problem}")
 
 
-def _where(path, files):
-    """The last file that holds the key, else the configuration as a whole (a value from the command line)."""
+def _where(path, files, config):
+    """The last file that holds the key with the value it has now, else the command line."""
+    value = config
+    for key in path:
+        value = value[key]
     for file in reversed([Path(file) for file in files]):
         node = yaml.safe_load(file.read_text(encoding="utf-8"))
         try:
@@ -58,8 +89,10 @@ def _where(path, files):
                 node = node[key]
         except (KeyError, IndexError, TypeError):
             continue
-        return str(file)
-    return "configuration (no file holds this key; see --config and config/config.yaml)"
+        # What is merged from several files equals none of them.
+        if node == value or isinstance(value, dict):
+            return str(file)
+    return "configuration (no file holds this value; see --config and config/config.yaml)"
 
 
 def check_config(config):
@@ -93,7 +126,7 @@ def check_config(config):
         if kind == "network":
             if network is None:
                 raise ConfigError(
-                    f"{SETTINGS_FILE}: studies.{name}.model.kind is network, so studies.{name}.network must say how it is trained"
+                    f"{SETTINGS_FILE}: studies.{name}.model.kind is network, so it needs the key studies.{name}.network"
                 )
             stepless = [label for label, about in study["labels"].items() if "step" not in about]
             if stepless:
@@ -102,7 +135,7 @@ def check_config(config):
                 )
         if (study["validation"]["bootstrap"] < 2) == (kind == "cannon"):
             raise ConfigError(
-                f"{SETTINGS_FILE}: studies.{name}.validation.bootstrap must be 2 or more for a cannon model and 0 for a network"
+                f"{SETTINGS_FILE}: studies.{name}.validation.bootstrap must be 0 for a network, else 2 or more"
             )
         distance = study["distance"]
         if distance is not None and set(distance["scale"]) - set(study["pipeline"]):

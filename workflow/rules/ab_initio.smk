@@ -52,7 +52,7 @@ rule ab_initio_lines:
         "../../envs/synthesis.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=60,
     params:
         reference=lambda w: AB_INITIO["references"][w.reference],
@@ -80,7 +80,7 @@ rule ab_initio_spectrum:
         "../../envs/synthesis.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=1000,
         runtime=60,
     params:
         reference=lambda w: AB_INITIO["references"][w.reference],
@@ -125,8 +125,3 @@ rule ab_initio_table:
         "gathering the ab initio spectra at R = {wildcards.resolving_power}"
     script:
         "../scripts/ab_initio_table.py"
-
-
-rule ab_initio:
-    input:
-        "results/ab_initio/spectra_r1800.fits",

@@ -57,7 +57,7 @@ rule fetch_catalog:
     input:
         datasets=config["archives"]["public"]["datasets"],
     output:
-        catalog=protected("results/archive/public/{release}/{dataset}.fits"),
+        catalog="results/archive/public/{release}/{dataset}.fits",
         ledger="results/archive/public/{release}/{dataset}.ledger.csv",
     log:
         "logs/fetch_catalog/{release}_{dataset}.log",
@@ -119,7 +119,10 @@ rule catalogs:
     params:
         source=SOURCE,
         local=config["archives"]["local"],
-        labels=lambda w: config["studies"][w.study]["labels"],
+        labels=lambda w: {
+            **config["studies"][w.study]["labels"],
+            **config["studies"][w.study].get("extra_labels", {}),
+        },
         code=CODE["archives"],
     message:
         "{wildcards.study}: reading the catalogues of the {params.source} archive"

@@ -13,6 +13,8 @@ rule train:
         "logs/{study}/train.log",
     benchmark:
         "logs/{study}/train.tsv"
+    wildcard_constraints:
+        study=CANNON,
     conda:
         "../../envs/models.yaml"
     threads: 2
@@ -40,6 +42,8 @@ rule bootstrap:
         "logs/{study}/bootstrap/{replicate}.log",
     benchmark:
         "logs/{study}/bootstrap/{replicate}.tsv"
+    wildcard_constraints:
+        study=CANNON,
     conda:
         "../../envs/models.yaml"
     threads: 1

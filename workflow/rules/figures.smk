@@ -17,6 +17,8 @@ rule figure_01:
         "logs/{study}/figure_01.log",
     benchmark:
         "logs/{study}/figure_01.tsv"
+    wildcard_constraints:
+        study=CANNON,
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -243,27 +245,44 @@ use rule figure_01 as figure_12 with:
         "logs/{study}/figure_12.tsv"
 
 
+# The final files of every study. Targets name them all, and not the manifest alone, so that one that was lost is made anew.
+FIGURES = {
+    name: expand(
+        "results/{study}/figures/{figure}.{kind}",
+        study=name,
+        figure=[
+            *(f"figure_{number:02d}" for number in study["figures"]),
+            *(NETWORK_FIGURES if study["model"]["kind"] == "network" else []),
+        ],
+        kind=["pdf", "png"],
+    )
+    for name, study in config["studies"].items()
+}
+TABLES = {
+    name: expand(
+        "results/{study}/{table}",
+        study=name,
+        table=[
+            "catalog.fits",
+            "catalog.parquet",
+            "ledger.parquet",
+            "fates.csv",
+            "validation/cross_validation.csv",
+            *(["published_vs_here.csv"] if study["paper"] else []),
+            *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
+            *(NETWORK_TABLES if study["model"]["kind"] == "network" else []),
+            *(["extra_labels.csv"] if "extra_labels" in study else []),
+        ],
+    )
+    for name, study in config["studies"].items()
+}
+FINAL = {name: [f"results/{name}/complete.json", *FIGURES[name], *TABLES[name]] for name in config["studies"]}
+
+
 rule complete:
     input:
-        figures=lambda w: expand(
-            "results/{study}/figures/figure_{number:02d}.{kind}",
-            study=w.study,
-            number=config["studies"][w.study]["figures"],
-            kind=["pdf", "png"],
-        ),
-        tables=lambda w: expand(
-            "results/{study}/{name}",
-            study=w.study,
-            name=[
-                "catalog.fits",
-                "catalog.parquet",
-                "ledger.parquet",
-                "fates.csv",
-                "validation/cross_validation.csv",
-                *(["published_vs_here.csv"] if config["studies"][w.study]["paper"] else []),
-                *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
-            ],
-        ),
+        figures=lambda w: FIGURES[w.study],
+        tables=lambda w: TABLES[w.study],
     output:
         manifest="results/{study}/complete.json",
     log:

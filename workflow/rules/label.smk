@@ -1,10 +1,21 @@
 # Labels for the whole survey in chunks, and the catalogue that gathers them.
 
+# The model of a study, and for networks the theory that its gradients are compared with.
+MODEL = {
+    name: f"results/{name}/models/{'prior' if study['model']['kind'] == 'network' else 'cannon'}.h5"
+    for name, study in config["studies"].items()
+}
+THEORY = {
+    name: f"results/{name}/models/theory.fits" if study["model"]["kind"] == "network" else []
+    for name, study in config["studies"].items()
+}
+
 
 rule label:
     input:
         store="results/{study}/spectra/{role}/{item}.h5",
-        model="results/{study}/models/cannon.h5",
+        model=lambda w: MODEL[w.study],
+        theory=lambda w: THEORY[w.study],
         clip="results/{study}/models/reference_clip.fits",
         bootstrap=lambda w: expand(
             "results/{study}/models/bootstrap/{replicate}.h5",

@@ -51,7 +51,10 @@ rule select:
         mem_mb=6000,
         runtime=60,
     params:
-        labels=lambda w: config["studies"][w.study]["labels"],
+        labels=lambda w: {
+            **config["studies"][w.study]["labels"],
+            **config["studies"][w.study].get("extra_labels", {}),
+        },
         pipeline=lambda w: config["studies"][w.study]["pipeline"],
         cuts=lambda w: config["studies"][w.study]["cuts"],
         distance=lambda w: config["studies"][w.study]["distance"],

@@ -13,6 +13,8 @@ rule cross_validate:
         "logs/{study}/cross_validate.log",
     benchmark:
         "logs/{study}/cross_validate.tsv"
+    wildcard_constraints:
+        study=CANNON,
     conda:
         "../../envs/models.yaml"
     threads: 2
@@ -42,6 +44,8 @@ rule calibrate:
         "logs/{study}/calibrate.log",
     benchmark:
         "logs/{study}/calibrate.tsv"
+    wildcard_constraints:
+        study=CANNON,
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -72,6 +76,8 @@ rule compare:
         "logs/{study}/compare.log",
     benchmark:
         "logs/{study}/compare.tsv"
+    wildcard_constraints:
+        study=CANNON,
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -135,6 +141,8 @@ rule published:
         "logs/{study}/published.log",
     benchmark:
         "logs/{study}/published.tsv"
+    wildcard_constraints:
+        study=CANNON,
     conda:
         "../../envs/models.yaml"
     threads: 1

@@ -46,8 +46,8 @@ def rejected_rows(ids, catalog, stage, reasons):
     )
 
 
-def build_catalog(labels, stars, names, trained, in_reference, calibrations, at_zero):
-    """Table 1 of Ho et al. 2017, with errors of three kinds, flags and positions.
+def build_catalog(labels, stars, names, trained, in_reference, clipped, calibrations, at_zero):
+    """Table 1 of Ho et al. 2017, with errors of several kinds, flags and positions.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def build_catalog(labels, stars, names, trained, in_reference, calibrations, at_
         Labels of the stars that are in, and where they stand in the input catalogue, row by row.
     names : sequence of str
         Labels.
-    trained, in_reference : (n,) bool
-        Whether the model was trained on the star; whether it was in the reference set before the clip.
+    trained, in_reference, clipped : (n,) bool
+        Whether the model was trained on the star; whether it was in the reference set; whether the clip took it out.
     calibrations : dict of str to Calibration
         By label.
     at_zero : bool
@@ -74,6 +74,8 @@ def build_catalog(labels, stars, names, trained, in_reference, calibrations, at_
         "_total": "error calibrated on held-out stars",
         "_bootstrap": "scatter between bootstrap models",
     }
+    if f"{names[0]}_bootstrap" not in labels.colnames:
+        del about["_bootstrap"]
     for suffix, text in about.items():
         for name in names:
             values = (
@@ -97,11 +99,30 @@ def build_catalog(labels, stars, names, trained, in_reference, calibrations, at_
     table["trained"] = trained
     flags = np.zeros(len(table), dtype=np.int32)
     flags[~(np.asarray(table["novelty"]) <= 1)] |= 1
-    flags[in_reference & ~trained] |= 2
+    flags[clipped] |= 2
     flags[~(np.asarray(table["snr"]) >= LOW_SNR)] |= 4
+    flags[in_reference & ~trained & ~clipped] |= 8
     table["flags"] = flags
     table["flags"].description = "; ".join(f"{bit}: {text}" for bit, text in FLAGS.items())
     return table
+
+
+def add_measured(table, labels, names, training, threshold):
+    """Whether each label of each star was measured or inferred, where the labels say how they follow theory."""
+    for name in names:
+        flags = measured_flags(
+            labels[f"{name}_correlation"],
+            np.asarray(labels[name], dtype=float),
+            np.asarray(labels[f"{name}_err"], dtype=float),
+            np.asarray(training[name], dtype=float),
+            threshold,
+        )
+        table[f"{name}_correlation"] = np.asarray(labels[f"{name}_correlation"], dtype=np.float32)
+        table[f"{name}_correlation"].description = "of the model's and theory's gradients for this star"
+        table[f"{name}_flag"] = flags
+        table[f"{name}_flag"].description = "; ".join(
+            f"{bit}: {text}" for bit, text in MEASURED_FLAGS.items()
+        )
 
 
 def main(snakemake):
@@ -127,25 +148,37 @@ def main(snakemake):
     reference_rows = rows_of(reference_set["spectrum_id"], reference_labels["id"])
     reference_stars = reference_set[reference_rows]
     reference_stars["distance"] = np.nan
-    trained = np.asarray(clip["trained"])[rows_of(clip["id"], reference_labels["id"])]
+    clip_rows = rows_of(clip["id"], reference_labels["id"])
+    trained = np.asarray(clip["trained"])[clip_rows]
+    clip_reason = f"differs from the model by more than {params.study['model']['clip']:g} times the scatter"
+    reason_untrained = np.where(trained, "", clip_reason)
+    if "reason" in clip.colnames:
+        reason_untrained = np.asarray(clip["reason"], dtype=str)[clip_rows]
 
     reason_survey = bad_labels(survey_labels, params.study["max_reduced_chi2"])
     reason_reference = bad_labels(reference_labels, params.study["max_reduced_chi2"])
     good_survey, good_reference = reason_survey == "", reason_reference == ""
     columns = ["spectrum_id", "obsid", "ra", "dec", "distance"]
-    n_reference = np.count_nonzero(good_reference)
+    n_reference, n_survey = np.count_nonzero(good_reference), np.count_nonzero(good_survey)
+    labelled = vstack(
+        [reference_labels[good_reference], survey_labels[good_survey]], metadata_conflicts="silent"
+    )
     catalog = build_catalog(
-        vstack([reference_labels[good_reference], survey_labels[good_survey]], metadata_conflicts="silent"),
+        labelled,
         vstack(
             [reference_stars[columns][good_reference], survey_stars[columns][good_survey]],
             metadata_conflicts="silent",
         ),
         names,
-        np.concatenate([trained[good_reference], np.zeros(np.count_nonzero(good_survey), dtype=bool)]),
-        np.arange(n_reference + np.count_nonzero(good_survey)) < n_reference,
+        np.concatenate([trained[good_reference], np.zeros(n_survey, dtype=bool)]),
+        np.arange(len(labelled)) < n_reference,
+        np.concatenate([reason_untrained[good_reference] == clip_reason, np.zeros(n_survey, dtype=bool)]),
         read_calibration(inputs.calibration),
         params.study["validation"]["zero_point"],
     )
+    if f"{names[0]}_correlation" in labelled.colnames:
+        threshold = params.study["network"]["measured_correlation"]
+        add_measured(catalog, labelled, names, clip[clip["trained"]], threshold)
     order = np.argsort(np.asarray(catalog["spectrum_id"]), kind="stable")
     catalog = catalog[order]
     held_out = held_out_stars(inputs, catalog, read_table(inputs.rejected_select))
@@ -164,14 +197,15 @@ def main(snakemake):
     rejected_catalogs = read_table(inputs.rejected_catalogs)
     survey_ids = [*read_table(inputs.survey)["spectrum_id"], *ids_of(rejected_catalogs, "survey")]
     reference_ids = [*read_table(inputs.reference)["reference_id"], *ids_of(rejected_catalogs, "reference")]
-    clipped = f"differs from the model by more than {params.study['model']['clip']:g} times the scatter"
     rejected = [
         rejected_catalogs,
         read_table(inputs.rejected_crossmatch),
         read_table(inputs.rejected_select),
         unread[["id", "catalog", "stage", "reason"]],
         unread_reference,
-        rejected_rows(reference_stars["reference_id"][~trained], "reference", "training", clipped),
+        rejected_rows(
+            reference_stars["reference_id"][~trained], "reference", "training", reason_untrained[~trained]
+        ),
         rejected_rows(survey_labels["id"][~good_survey], "survey", "labels", reason_survey[~good_survey]),
         rejected_rows(
             reference_labels["id"][~good_reference], "survey", "labels", reason_reference[~good_reference]
@@ -203,7 +237,8 @@ def main(snakemake):
 
 def calibrated(labels, name, calibration):
     """Total error of a label."""
-    return apply_calibration(labels[f"{name}_err"], calibration, labels[f"{name}_bootstrap"])
+    bootstrap = labels[f"{name}_bootstrap"] if f"{name}_bootstrap" in labels.colnames else 0.0
+    return apply_calibration(labels[f"{name}_err"], calibration, bootstrap)
 
 
 def ids_of(rejected, catalog):

@@ -22,7 +22,9 @@ def main(snakemake):
         base_url=settings[mirror],
         retries=settings["retries"],
     )
-    os.replace(path, target)
+    # Under its published name the file outlives this step, and is only checked when the step runs again.
+    target.unlink(missing_ok=True)
+    os.link(path, target)
     write_csv(ledger.to_pandas(), snakemake.output.ledger)
 
 

@@ -1,24 +1,19 @@
 """Have the spectra of one chunk of stars at hand, from whatever archive, and say which could not be had."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
 from labeltransfer.archives.public import fetch_spectra, read_datasets
+from labeltransfer.catalogs.rows import chunk_rows
 from labeltransfer.catalogs.tables import read_table, write_table
 from labeltransfer.runtime import job
 
 # What another try will not cure; anything else that fails more than a few spectra fails the job, which is tried again.
 FINAL = ("missing on server", "unsafe file name", "no such file")
 TOLERATED = 0.02
-
-
-def chunk_rows(n, item):
-    """Rows of the part `i-of-m` of n rows, as a slice."""
-    part, parts = (int(number) for number in item.split("-of-"))
-    edges = np.linspace(0, n, parts + 1).round().astype(int)
-    return slice(edges[part - 1], edges[part])
 
 
 def spectra_at_hand(stars, folder):
@@ -78,8 +73,9 @@ def main(snakemake):
     curable = failed & ~np.isin(np.asarray(ledger["reason"]), FINAL)
     print(f"{len(ledger)} spectra, {failed.sum()} not to be had")
     if curable.sum() > max(5, TOLERATED * len(ledger)):
+        most = Counter(ledger["reason"][curable].tolist()).most_common(1)[0][0]
         raise SystemExit(
-            f"{curable.sum()} of {len(ledger)} spectra could not be fetched ({ledger['reason'][curable][0]}, ...): "
+            f"{curable.sum()} of {len(ledger)} spectra could not be fetched, most of them for the reason {most!r}: "
             "the server may be down. What came is kept; run again later to fetch the rest."
         )
     write_table(ledger, snakemake.output.ledger)

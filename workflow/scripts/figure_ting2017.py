@@ -66,7 +66,10 @@ def figure_03(inputs, params):
         table["wavelength"],
         np.asarray(table["theory"]).T,
         {method: np.asarray(table[method]).T for method in methods},
-        {method: np.asarray(correlation["correlation"][correlation["method"] == method]) for method in methods},
+        {
+            method: np.asarray(correlation["correlation"][correlation["method"] == method])
+            for method in methods
+        },
         names,
         params.source,
         step=f"{step['step']:g} {step['unit']}",

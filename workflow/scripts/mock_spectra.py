@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from fetch_spectra import chunk_rows
 from mock_catalogs import mock_release
 
 from labeltransfer.archives.ab_initio import read_model_spectra
 from labeltransfer.archives.mock import draw_universe, release_visits, write_spectra
+from labeltransfer.catalogs.rows import chunk_rows
 from labeltransfer.catalogs.tables import atomic_path
 from labeltransfer.runtime import job
 

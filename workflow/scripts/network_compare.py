@@ -1,5 +1,7 @@
 """Labels of the reference stars from the reference survey and from every method; calibrated errors."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from astropy.table import vstack
@@ -44,7 +46,7 @@ def summary_of(table, methods, names, calibrations):
     """Bias, scatter and z-scores per method, group of stars and label."""
     snr = np.asarray(table["snr"])
     groups = [("training", snr.min(), snr.max(), np.asarray(table["trained"]))]
-    for low, high in [(SNR_EDGES[0], SNR_EDGES[-1]), *zip(SNR_EDGES[:-1], SNR_EDGES[1:], strict=True)]:
+    for low, high in [(SNR_EDGES[0], SNR_EDGES[-1]), *pairwise(SNR_EDGES)]:
         groups.append(("test", low, high, np.asarray(table["test"]) & (snr >= low) & (snr <= high)))
     rows = []
     for method in methods:
@@ -55,7 +57,9 @@ def summary_of(table, methods, names, calibrations):
                 formal = np.asarray(table[f"{name}_{method}_err"][mask], dtype=float)
                 row = {"method": method, "stars": group, "snr_from": low, "snr_to": high, "label": name}
                 row |= comparison(here, reference)._asdict()
-                row["reduced_chi2"] = np.median(table[f"reduced_chi2_{method}"][mask]) if mask.any() else np.nan
+                row["reduced_chi2"] = (
+                    np.median(table[f"reduced_chi2_{method}"][mask]) if mask.any() else np.nan
+                )
                 row["median_formal_error"] = np.median(formal) if mask.any() else np.nan
                 row["z_width_formal"] = z_width(here - reference, formal)
                 if method == "prior":

@@ -48,7 +48,7 @@ def main(snakemake):
                 for j, name in enumerate(names)
             ]
     frame = pd.DataFrame(rows)
-    print(frame.pivot(index="label", columns=["reference", "method"], values="correlation").to_string())
+    print(frame.set_index(["reference", "method", "label"])["correlation"].to_string())
     settings = {"labels": params.labels, "reference": references[0]}
     code = dict(zip(("spectra", "models", "validation"), params.code, strict=True))
     write_table(table, snakemake.output.gradients, provenance(settings, list(inputs), code))

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pandas as pd
-from fetch_spectra import chunk_rows
 
+from labeltransfer.catalogs.rows import chunk_rows
 from labeltransfer.catalogs.tables import read_table
 from labeltransfer.models.files import save_model
 from labeltransfer.models.network import train_network

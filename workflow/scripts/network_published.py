@@ -9,7 +9,7 @@ from labeltransfer.runtime import job
 from labeltransfer.validation.published import published_vs_here, read_published
 
 
-def measure(published, comparison, summary, correlation, bounds, scan, model, labels):
+def measure(published, comparison, summary, correlation, bounds, scan, extra, model, labels):
     """What this run measures of the paper's quantities: (quantity, label) -> number, or the reason for none."""
     wanted = set(zip(published["quantity"], published["label"], strict=True))
     test = summary[(summary["method"] == "prior") & (summary["stars"] == "test")]
@@ -35,6 +35,7 @@ def measure(published, comparison, summary, correlation, bounds, scan, model, la
             for method, rows in first.groupby("method")
         },
         **{("step", name): about["step"] for name, about in labels.items()},
+        **{("scatter", name): value for name, value in extra.items()},
         **{("scatter", name): whole.loc[name, "scatter"] for name in labels},
     }
     return {key: value for key, value in found.items() if key in wanted}
@@ -45,8 +46,12 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     published = read_published(inputs.published)
     tables = (pd.read_csv(path) for path in (inputs.summary, inputs.correlation, inputs.bounds, inputs.scan))
+    extra = {}
+    if inputs.extra:
+        tried = pd.read_csv(inputs.extra)
+        extra = tried[tried["extra"] & (tried["fit"] == "all")].set_index("label")["scatter"].to_dict()
     measured = measure(
-        published, read_table(inputs.comparison), *tables, load_model(inputs.model), params.labels
+        published, read_table(inputs.comparison), *tables, extra, load_model(inputs.model), params.labels
     )
     table = published_vs_here(published, measured, params.source)
     print(table.to_string())

@@ -19,9 +19,7 @@ def cross_validate(flux, ivar, labels, fold, options, seed, threads):
     found, models = np.full(labels.shape, np.nan), []
     for number in np.unique(fold):
         test = fold == number
-        model = train_network(
-            flux[~test], ivar[~test], labels[~test], seed=seed, threads=threads, **options
-        )
+        model = train_network(flux[~test], ivar[~test], labels[~test], seed=seed, threads=threads, **options)
         result = label_network(
             flux[test], ivar[test], model, starts=spread_starts(labels[~test]), threads=threads
         )

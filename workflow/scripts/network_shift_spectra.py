@@ -77,9 +77,7 @@ def main(snakemake):
 
     wanted = {"settings": params.settings, "shift": params.shift, "seed": params.seed}
     code = dict(zip(("archives", "spectra", "validation"), params.code, strict=True))
-    n = write_store(
-        snakemake.output.store, settings.grid, blocks(), provenance(wanted, list(inputs), code)
-    )
+    n = write_store(snakemake.output.store, settings.grid, blocks(), provenance(wanted, list(inputs), code))
     print(f"{n} spectra of {len(ids)} stars, {len(shifts) - 1} shifts")
 
 

@@ -32,9 +32,7 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     training = read_stores([inputs.training])
     models = read_model_spectra(inputs.spectra, labels=[stepped_name(name) for name in params.labels])
-    kernel = banded_kernel(
-        training.wavelength, params.normalisation["width"], params.normalisation["weight"]
-    )
+    kernel = banded_kernel(training.wavelength, params.normalisation["width"], params.normalisation["weight"])
     # Eq. 1 weights pixels by their errors: those of the data, or the continuum would be another.
     table = theory_table(
         models,

@@ -9,7 +9,11 @@ from labeltransfer.runtime import job
 from labeltransfer.validation.statistics import comparison, z_width
 
 
-def recovery(catalog, truth, names, min_snr):
+# What a column of allStar measures, where its name is not the label's: Ho et al. 2017 call [M/H] [Fe/H].
+TRUTH_OF_COLUMN = {"PARAM_M_H": "m_h"}
+
+
+def recovery(catalog, truth, labels, min_snr):
     """Bias, scatter and z-scores against truth, of survey and reference stars, for all S/N and above `min_snr`."""
     truth = truth[rows_of(truth["spectrum_id"], catalog["spectrum_id"])]
     inside = np.asarray(catalog["novelty"]) <= 1
@@ -23,9 +27,9 @@ def recovery(catalog, truth, names, min_snr):
     for group, chosen in groups.items():
         for lowest in (0.0, min_snr):
             mask = chosen & (snr > lowest)
-            for name in names:
+            for name, label in labels.items():
                 here = np.asarray(catalog[name], dtype=float)[mask]
-                true = np.asarray(truth[name], dtype=float)[mask]
+                true = np.asarray(truth[TRUTH_OF_COLUMN.get(label["column"], name)], dtype=float)[mask]
                 found = comparison(here, true)
                 rows.append(
                     {
@@ -52,7 +56,7 @@ def main(snakemake):
     table = recovery(
         read_table(snakemake.input.catalog),
         read_table(snakemake.input.truth),
-        list(params.labels),
+        params.labels,
         params.min_snr,
     )
     print(table.to_string())

@@ -1,4 +1,4 @@
-"""Rows of one table found by the ids of another."""
+"""Rows of one table found by the ids of another, and tables divided into parts."""
 
 import numpy as np
 
@@ -31,3 +31,22 @@ def rows_of(ids, wanted):
         return np.array([place[name] for name in np.asarray(wanted).tolist()], dtype=np.int64)
     except KeyError as error:
         raise KeyError(f"id {error.args[0]!r} is not among the {len(place)} rows to choose from") from None
+
+
+def chunk_rows(n, item):
+    """Rows of one part of a table, as a slice.
+
+    Parameters
+    ----------
+    n : int
+        Rows of the table.
+    item : str
+        ``2-of-4``: parts count from 1; their sizes differ by one at most.
+
+    Returns
+    -------
+    slice
+    """
+    part, parts = (int(number) for number in item.split("-of-"))
+    edges = np.linspace(0, n, parts + 1).round().astype(int)
+    return slice(edges[part - 1], edges[part])

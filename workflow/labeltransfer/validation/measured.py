@@ -1,4 +1,4 @@
-"""Per star and label: does the model draw the label from the features that theory says carry it?"""
+"""Measured or inferred: whether each label of each star is drawn from the features that theory says carry it."""
 
 import numpy as np
 

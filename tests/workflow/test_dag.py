@@ -1,0 +1,258 @@
+"""The plan, the rules and their style: without running a single job."""
+
+import ast
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+# What a package is called where its name differs from that of the module.
+PACKAGES = {"yaml": "pyyaml", "PIL": "pillow", "pysme": "pysme-astro"}
+HO2017 = "results/ho2017/complete.json"
+DIRECTIVES = ("log", "benchmark", "conda", "threads", "resources", "message")
+
+
+@pytest.fixture(scope="module")
+def here(workspace):
+    return workspace("dag")
+
+
+def jobs(text):
+    """Jobs by rule in the last table of a dry-run."""
+    table = text.rpartition("Job stats:")[2]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+
+
+def plan(here, *targets, config=(), configfile=()):
+    """Jobs by rule that a run would have."""
+    options = ["--dry-run", "--quiet", "rules"]
+    options += ["--config", *config] if config else []
+    options += ["--configfile", *configfile] if configfile else []
+    return jobs(here.succeed(*targets, *options))
+
+
+def rules(root):
+    """Text of every rule by name, with what it inherits before it."""
+    found = {}
+    for path in [root / "Snakefile", *sorted((root / "workflow" / "rules").glob("*.smk"))]:
+        for block in re.split(r"^(?=rule |checkpoint |use rule )", path.read_text(), flags=re.M)[1:]:
+            block = re.split(r"^(?=[^\s#])", block, flags=re.M)[1]  # without what follows the rule
+            name = re.match(r"(?:rule|checkpoint) (\w+):|use rule \w+ as (\w+) with:", block)
+            base = re.match(r"use rule (\w+) as", block)
+            found[name[1] or name[2]] = (found[base[1]] if base else "", block)
+            found[name[1] or name[2]] = "".join(found[name[1] or name[2]])
+    return found
+
+
+def works(rule):
+    """Whether a rule does something, rather than only name targets."""
+    return re.search(r"^    (script|shell|run):", rule, re.M) is not None
+
+
+def test_hundreds_of_chunks_are_planned_in_seconds(here):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    counts = plan(here, HO2017, config=["chunks={survey: 200, reference: 10}"])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Processor time, so that a busy machine does not fail the test.
+    assert after.ru_utime - before.ru_utime < 15
+    expected = {
+        "mock_catalogs": 1,
+        "mock_spectra": 200,
+        "catalogs": 1,
+        "crossmatch": 1,
+        "select": 1,
+        "fetch_spectra": 210,
+        "fetch_example": 1,
+        "prepare": 210,
+        "train": 1,
+        "bootstrap": 20,
+        "cross_validate": 1,
+        "label": 210,
+        "calibrate": 1,
+        "compare": 1,
+        "catalog": 1,
+        "published": 1,
+        "recovery_mock": 1,
+        "complete": 1,
+    }
+    expected |= {f"figure_{number:02d}": 1 for number in range(1, 13)}
+    assert {name: counts.get(name) for name in expected} == expected
+    assert counts["total"] == sum(expected.values())
+
+
+def test_one_figure_is_a_target_of_its_own(here):
+    counts = plan(here, "results/ho2017/figures/figure_05.pdf")
+    assert counts["figure_05"] == 1
+    assert {"catalog", "published", "figure_01"}.isdisjoint(counts)
+
+
+def test_other_sources_are_plans_of_the_same_rules(here):
+    mock, public = plan(here, HO2017), plan(here, HO2017, config=["source=public"])
+    made_up = {"mock_catalogs", "mock_spectra", "recovery_mock"}
+    assert set(mock) - set(public) == made_up
+    assert set(public) - set(mock) == {"fetch_catalog"}
+    assert public["fetch_catalog"] == 2
+    local = plan(here, configfile=["config/local.yaml"])
+    assert made_up.isdisjoint(local)
+    assert "fetch_catalog" not in local
+    assert local["complete"] == 1
+
+
+def test_the_catalogue_of_workflows_finds_the_same_plan(here):
+    front = plan(here)
+    inner = jobs(here.succeed("--snakefile", "workflow/Snakefile", "--dry-run", "--quiet", "rules"))
+    assert front == inner
+    assert front["all"] == 1
+
+
+def test_lint_is_clean(here):
+    assert "good condition" in here.succeed("--lint")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "workflow"],
+    ],
+    ids=" ".join,
+)
+def test_style_is_clean(root, here, command):
+    tool = shutil.which(command[0], path=here.environment()["PATH"])
+    if tool is None:
+        pytest.skip(f"{command[0]} is not installed: pip install --requirement requirements-test.txt")
+    run = subprocess.run(
+        [tool, *command[1:]], cwd=root, env=here.environment(), text=True, capture_output=True, timeout=300
+    )
+    assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-5000:]
+
+
+def test_every_rule_has_what_a_cluster_and_a_reader_need(root):
+    found = rules(root)
+    assert len([rule for rule in found.values() if works(rule)]) > 25
+    for name, rule in found.items():
+        if works(rule):
+            missing = [word for word in DIRECTIVES if not re.search(rf"^    {word}:", rule, re.M)]
+            assert missing == [], f"{name} has no {', '.join(missing)}"
+            assert re.search(r"mem_mb=(\d+)", rule), name
+            assert re.search(r"runtime=\d+", rule), name
+            # Snakemake itself takes more than 200 MB in each job.
+            assert all(int(size) >= 500 for size in re.findall(r"mem_mb=(\d+)", rule)), name
+
+
+def test_no_two_rules_share_a_log(root):
+    logs = {}
+    for name, rule in rules(root).items():
+        if works(rule):
+            # The last counts: what went before is inherited.
+            logs.setdefault(re.findall(r'^    log:\n\s+"([^"]+)"', rule, re.M)[-1], []).append(name)
+    assert {log: names for log, names in logs.items() if len(names) > 1} == {}
+
+
+def test_a_figure_goes_by_one_name_everywhere(root):
+    found = rules(root)
+    for paper in ("ho2017",):
+        source = ast.parse((root / "workflow" / "labeltransfer" / "figures" / f"{paper}.py").read_text())
+        functions = {node.name for node in source.body if isinstance(node, ast.FunctionDef)}
+        for number in range(1, 13):
+            name = f"figure_{number:02d}"
+            assert name in functions
+            assert f"../report/{paper}/{name}.rst" in found[name]
+            caption = root / "workflow" / "report" / paper / f"{name}.rst"
+            assert len(caption.read_text()) > 100, caption
+
+
+# Imports of scripts against the environments of their rules.
+
+
+def imports_of(path, root):
+    """Third-party packages that a file imports, by itself or through files of the repository.
+
+    Those inside functions count too: they are missed just as much when the function is called.
+    """
+    library, scripts = root / "workflow" / "labeltransfer", root / "workflow" / "scripts"
+    packages, todo, done = set(), [path], set()
+    while todo:
+        file = todo.pop()
+        if file in done:
+            continue
+        done.add(file)
+        for name in imported_names(file, library):
+            parts = name.split(".")
+            if parts[0] == "labeltransfer":
+                place = library
+                todo.append(library / "__init__.py")
+                for part in parts[1:]:
+                    place = place / part
+                    todo += [
+                        file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()
+                    ]
+            elif (scripts / f"{parts[0]}.py").is_file():
+                todo.append(scripts / f"{parts[0]}.py")
+            elif parts[0] not in sys.stdlib_module_names:
+                packages.add(PACKAGES.get(parts[0], parts[0]))
+    return packages
+
+
+def imported_names(file, library):
+    """Full names of the modules that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                package = ["labeltransfer", *file.relative_to(library).parent.parts]
+                package = package[: len(package) - node.level + 1]
+                module = ".".join([*package, *([module] if module else [])])
+            yield module
+            # `from package import module` imports the module too; other names lead to no file.
+            yield from (
+                f"{module}.{alias.name}" for alias in node.names if module.startswith("labeltransfer")
+            )
+
+
+def dependencies(environment):
+    """Packages of an environment file, those of pip included."""
+    for entry in yaml.safe_load(environment.read_text())["dependencies"]:
+        for text in entry["pip"] if isinstance(entry, dict) else [entry]:
+            yield re.match(r"[A-Za-z0-9_-]+", text)[0].lower()
+
+
+def test_imports_are_followed_through_the_library(root):
+    found = imports_of(root / "workflow" / "scripts" / "figure_ho2017.py", root)
+    # matplotlib through the figures, h5py through the store that no script imports itself.
+    assert {"numpy", "astropy", "matplotlib", "h5py", "threadpoolctl"} <= found
+    assert "labeltransfer" not in found
+    assert "requests" in imports_of(root / "workflow" / "scripts" / "fetch_spectra.py", root)
+    assert "matplotlib" not in imports_of(root / "workflow" / "scripts" / "prepare.py", root)
+
+
+def test_every_script_finds_its_imports_in_the_environment_of_its_rule(root):
+    checked = set()
+    for name, rule in rules(root).items():
+        for script in re.findall(r'^    script:\n\s+"\.\./scripts/([^"]+)"', rule, re.M):
+            environment = re.findall(r'conda:\s+"\.\./\.\./envs/([^"]+)"', rule)[-1]
+            needed = imports_of(root / "workflow" / "scripts" / script, root)
+            missing = needed - set(dependencies(root / "envs" / environment))
+            assert not missing, f"{name}: {script} needs {sorted(missing)}, which {environment} lacks"
+            checked.add(script)
+    there = {path.name for path in (root / "workflow" / "scripts").glob("*.py")}
+    assert checked == there, f"scripts without a rule: {sorted(there - checked)}"
+
+
+def test_driver_has_what_the_snakefile_imports(root):
+    needed = {"snakemake"}
+    for path in [root / "Snakefile", *(root / "workflow" / "rules").glob("*.smk")]:
+        for module in re.findall(r"^(?:from|import) (labeltransfer[\w.]*)", path.read_text(), re.M):
+            place = root / "workflow" / Path(*module.split("."))
+            needed |= imports_of(place.with_suffix(".py"), root)
+    driver = set(re.findall(r"^([a-z0-9-]+)$", (root / "requirements.in").read_text(), re.M))
+    assert len(needed) > 2
+    assert needed <= driver

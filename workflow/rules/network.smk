@@ -1,0 +1,662 @@
+# One network per pixel with a prior from ab initio gradients (Ting et al. 2017), the models it is compared with, and
+# the tests of all of them.
+
+# The first is the model of the catalogue; the others are for comparison.
+METHODS = ["prior", "no_prior", "quadratic", "l1"]
+NETWORK_FIGURES = ["d_scale", "cramer_rao", *(["shift_test"] if SOURCE == "mock" else [])]
+NETWORK_TABLES = [
+    "gradient_correlation.csv",
+    "cramer_rao.csv",
+    "d_scale_scan.csv",
+    *(["shift_test.csv"] if SOURCE == "mock" else []),
+]
+
+
+rule training_set:
+    input:
+        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+        stars="results/{study}/catalogs/reference_set.fits",
+    output:
+        stars="results/{study}/models/reference_clip.fits",
+        training="results/{study}/models/training.h5",
+    log:
+        "logs/{study}/training_set.log",
+    benchmark:
+        "logs/{study}/training_set.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        model=lambda w: config["studies"][w.study]["model"],
+        network=lambda w: config["studies"][w.study]["network"],
+        code=[CODE["spectra"], CODE["models"]],
+    message:
+        "{wildcards.study}: training and test stars by their S/N"
+    script:
+        "../scripts/network_set.py"
+
+
+rule theory:
+    input:
+        spectra=lambda w: config["studies"][w.study]["network"]["spectra"],
+        training="results/{study}/models/training.h5",
+    output:
+        theory="results/{study}/models/theory.fits",
+    log:
+        "logs/{study}/theory.log",
+    benchmark:
+        "logs/{study}/theory.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        references=lambda w: config["studies"][w.study]["network"]["references"],
+        normalisation=lambda w: PREPARATION[w.study]["normalisation"],
+        code=[CODE["archives"], CODE["spectra"], CODE["models"]],
+    message:
+        "{wildcards.study}: ab initio gradient spectra, normalised as the data"
+    script:
+        "../scripts/network_theory.py"
+
+
+rule ridge:
+    input:
+        training="results/{study}/models/training.h5",
+        theory="results/{study}/models/theory.fits",
+    output:
+        table="results/{study}/models/ridge_{method}.csv",
+    log:
+        "logs/{study}/ridge_{method}.log",
+    benchmark:
+        "logs/{study}/ridge_{method}.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        network=lambda w: config["studies"][w.study]["network"],
+        seed=config["seed"],
+        code=[CODE["spectra"], CODE["models"]],
+    message:
+        "{wildcards.study}: choosing the ridge of the networks, {wildcards.method}"
+    script:
+        "../scripts/network_ridge.py"
+
+
+rule network_part:
+    input:
+        training="results/{study}/models/training.h5",
+        theory="results/{study}/models/theory.fits",
+        ridge="results/{study}/models/ridge_{method}.csv",
+    output:
+        model=temp("results/{study}/models/parts/{method}/{item}.h5"),
+    log:
+        "logs/{study}/network_part/{method}_{item}.log",
+    benchmark:
+        "logs/{study}/network_part/{method}_{item}.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        network=lambda w: config["studies"][w.study]["network"],
+        seed=config["seed"],
+        code=[CODE["spectra"], CODE["models"]],
+    message:
+        "{wildcards.study}: training networks, {wildcards.method}, pixels {wildcards.item}"
+    script:
+        "../scripts/network_part.py"
+
+
+rule network:
+    input:
+        parts=gather.pixels("results/{{study}}/models/parts/{{method}}/{scatteritem}.h5"),
+    output:
+        model="results/{study}/models/{method}.h5",
+    log:
+        "logs/{study}/network_{method}.log",
+    benchmark:
+        "logs/{study}/network_{method}.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+        method="prior|no_prior",
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=CODE["models"],
+    message:
+        "{wildcards.study}: joining the networks of all pixels, {wildcards.method}"
+    script:
+        "../scripts/network_join.py"
+
+
+rule polynomials:
+    input:
+        training="results/{study}/models/training.h5",
+        theory="results/{study}/models/theory.fits",
+    output:
+        quadratic="results/{study}/models/quadratic.h5",
+        l1="results/{study}/models/l1.h5",
+        table="results/{study}/models/l1_strength.csv",
+    log:
+        "logs/{study}/polynomials.log",
+    benchmark:
+        "logs/{study}/polynomials.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        model=lambda w: config["studies"][w.study]["model"],
+        network=lambda w: config["studies"][w.study]["network"],
+        code=[CODE["spectra"], CODE["models"]],
+    message:
+        "{wildcards.study}: training the quadratic models, without and with an L1 penalty"
+    script:
+        "../scripts/network_plain.py"
+
+
+rule method_labels:
+    input:
+        stores=lambda w: {
+            "reference": gather.reference(f"results/{w.study}/spectra/reference/{{scatteritem}}.h5"),
+            "shifted": [f"results/{w.study}/validation/shifted_mock.h5"],
+        }[w.sample],
+        model="results/{study}/models/{method}.h5",
+        training="results/{study}/models/training.h5",
+    output:
+        labels="results/{study}/labels/methods/{method}_{sample}.fits",
+    log:
+        "logs/{study}/method_labels/{method}_{sample}.log",
+    benchmark:
+        "logs/{study}/method_labels/{method}_{sample}.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+        method="|".join(METHODS),
+        sample="reference|shifted",
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        code=[CODE["spectra"], CODE["models"]],
+    message:
+        "{wildcards.study}: labels of the {wildcards.sample} stars by {wildcards.method}"
+    script:
+        "../scripts/network_label.py"
+
+
+rule compare_methods:
+    input:
+        stars="results/{study}/models/reference_clip.fits",
+        prior=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
+        others=expand("results/{{study}}/labels/methods/{method}_reference.fits", method=METHODS[1:]),
+    output:
+        table="results/{study}/validation/comparison.fits",
+        summary="results/{study}/validation/cross_validation.csv",
+        calibration="results/{study}/validation/calibration.json",
+    log:
+        "logs/{study}/compare_methods.log",
+    benchmark:
+        "logs/{study}/compare_methods.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        methods=METHODS[1:],
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: labels of the reference stars from the reference survey and from every method"
+    script:
+        "../scripts/network_compare.py"
+
+
+rule gradients:
+    input:
+        models=expand("results/{{study}}/models/{method}.h5", method=METHODS),
+        theory="results/{study}/models/theory.fits",
+        training="results/{study}/models/training.h5",
+    output:
+        gradients="results/{study}/validation/gradients.fits",
+        correlation=report(
+            "results/{study}/gradient_correlation.csv",
+            caption="../report/gradient_correlation.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+    log:
+        "logs/{study}/gradients.log",
+    benchmark:
+        "logs/{study}/gradients.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        source=SOURCE,
+        labels=lambda w: config["studies"][w.study]["labels"],
+        methods=METHODS,
+        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+    message:
+        "{wildcards.study}: gradient spectra of every model against theory"
+    script:
+        "../scripts/network_gradients.py"
+
+
+rule cramer_rao:
+    input:
+        gradients="results/{study}/validation/gradients.fits",
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        table=report(
+            "results/{study}/cramer_rao.csv",
+            caption="../report/cramer_rao.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+    log:
+        "logs/{study}/cramer_rao.log",
+    benchmark:
+        "logs/{study}/cramer_rao.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        source=SOURCE,
+        labels=lambda w: config["studies"][w.study]["labels"],
+        network=lambda w: config["studies"][w.study]["network"],
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: Cramer-Rao bounds, and the measured scatter over them"
+    script:
+        "../scripts/network_cramer_rao.py"
+
+
+rule d_scale:
+    input:
+        training="results/{study}/models/training.h5",
+        theory="results/{study}/models/theory.fits",
+        ridge="results/{study}/models/ridge_prior.csv",
+        plain_ridge="results/{study}/models/ridge_no_prior.csv",
+    output:
+        table="results/{study}/validation/d_scale/{number}.csv",
+    log:
+        "logs/{study}/d_scale/{number}.log",
+    benchmark:
+        "logs/{study}/d_scale/{number}.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        network=lambda w: config["studies"][w.study]["network"],
+        seed=config["seed"],
+        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+    message:
+        "{wildcards.study}: cross-validation on some pixels with D_scale number {wildcards.number}"
+    script:
+        "../scripts/network_scan.py"
+
+
+rule d_scale_scan:
+    input:
+        tables=lambda w: expand(
+            "results/{study}/validation/d_scale/{number:02d}.csv",
+            study=w.study,
+            number=range(len(config["studies"][w.study]["network"]["scan"]["d_scales"])),
+        ),
+    output:
+        table=report(
+            "results/{study}/d_scale_scan.csv",
+            caption="../report/d_scale_scan.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+    log:
+        "logs/{study}/d_scale_scan.log",
+    benchmark:
+        "logs/{study}/d_scale_scan.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        source=SOURCE,
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: scatter and gradient correlation against D_scale"
+    script:
+        "../scripts/network_scan_table.py"
+
+
+rule extra_labels:
+    input:
+        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+        stars="results/{study}/catalogs/reference_set.fits",
+        clip="results/{study}/models/reference_clip.fits",
+        spectra=lambda w: config["studies"][w.study]["network"]["spectra"],
+        ridge="results/{study}/models/ridge_prior.csv",
+    output:
+        table=report(
+            "results/{study}/extra_labels.csv",
+            caption="../report/extra_labels.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+    log:
+        "logs/{study}/extra_labels.log",
+    benchmark:
+        "logs/{study}/extra_labels.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        source=SOURCE,
+        labels=lambda w: config["studies"][w.study]["labels"],
+        extra=lambda w: config["studies"][w.study]["extra_labels"],
+        network=lambda w: config["studies"][w.study]["network"],
+        normalisation=lambda w: PREPARATION[w.study]["normalisation"],
+        seed=config["seed"],
+        code=[CODE["archives"], CODE["spectra"], CODE["models"], CODE["validation"]],
+    message:
+        "{wildcards.study}: further labels, on some pixels"
+    script:
+        "../scripts/network_extra.py"
+
+
+rule shifted_spectra_mock:
+    input:
+        spectra="resources/ab_initio/spectra_r1800.fits",
+        stars="results/{study}/models/reference_clip.fits",
+        windows=config["preparation"]["windows"],
+    output:
+        store="results/{study}/validation/shifted_mock.h5",
+    log:
+        "logs/{study}/shifted_spectra_mock.log",
+    benchmark:
+        "logs/{study}/shifted_spectra_mock.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=config["archives"]["mock"],
+        release=lambda w: config["studies"][w.study]["releases"]["lamost"],
+        labels=lambda w: config["studies"][w.study]["labels"],
+        shift=lambda w: config["studies"][w.study]["network"]["shift"],
+        grid=config["grid"],
+        preparation=lambda w: PREPARATION[w.study],
+        seed=config["seed"],
+        code=[CODE["archives"], CODE["spectra"], CODE["validation"]],
+    message:
+        "{wildcards.study}: stars of the mock observed again, each with one abundance shifted"
+    script:
+        "../scripts/network_shift_spectra.py"
+
+
+rule shift_test:
+    input:
+        store="results/{study}/validation/shifted_mock.h5",
+        labels=expand("results/{{study}}/labels/methods/{method}_shifted.fits", method=METHODS),
+    output:
+        table=report(
+            "results/{study}/shift_test.csv",
+            caption="../report/shift_test.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+    log:
+        "logs/{study}/shift_test.log",
+    benchmark:
+        "logs/{study}/shift_test.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        methods=METHODS,
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: how much of a shift of one abundance every method finds"
+    script:
+        "../scripts/network_shift_table.py"
+
+
+rule published_network:
+    input:
+        published=lambda w: f"resources/published/{config['studies'][w.study]['paper']}.csv",
+        comparison="results/{study}/validation/comparison.fits",
+        summary="results/{study}/validation/cross_validation.csv",
+        correlation="results/{study}/gradient_correlation.csv",
+        bounds="results/{study}/cramer_rao.csv",
+        scan="results/{study}/d_scale_scan.csv",
+        extra=lambda w: (
+            f"results/{w.study}/extra_labels.csv" if "extra_labels" in config["studies"][w.study] else []
+        ),
+        model="results/{study}/models/prior.h5",
+    output:
+        table=report(
+            "results/{study}/published_vs_here.csv",
+            caption="../report/published_vs_here.rst",
+            category="{study}",
+            subcategory="tables",
+        ),
+    log:
+        "logs/{study}/published_network.log",
+    benchmark:
+        "logs/{study}/published_network.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        source=SOURCE,
+        labels=lambda w: config["studies"][w.study]["labels"],
+        code=CODE["validation"],
+    message:
+        "{wildcards.study}: published numbers beside the ones measured here"
+    script:
+        "../scripts/network_published.py"
+
+
+rule network_figure_01:
+    input:
+        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+        comparison="results/{study}/validation/comparison.fits",
+        model="results/{study}/models/prior.h5",
+    output:
+        pdf="results/{study}/figures/figure_01.pdf",
+        png=report(
+            "results/{study}/figures/figure_01.png",
+            caption="../report/ting2017/figure_01.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "1"},
+        ),
+    log:
+        "logs/{study}/network_figure_01.log",
+    benchmark:
+        "logs/{study}/network_figure_01.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        source=SOURCE,
+        study=lambda w: config["studies"][w.study],
+        code=[CODE["spectra"], CODE["models"], CODE["figures"]],
+    message:
+        "{wildcards.study}: {rule}"
+    script:
+        "../scripts/figure_ting2017.py"
+
+
+use rule network_figure_01 as network_figure_02 with:
+    input:
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        pdf="results/{study}/figures/figure_02.pdf",
+        png=report(
+            "results/{study}/figures/figure_02.png",
+            caption="../report/ting2017/figure_02.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "2"},
+        ),
+    log:
+        "logs/{study}/network_figure_02.log",
+    benchmark:
+        "logs/{study}/network_figure_02.tsv"
+
+
+use rule network_figure_01 as network_figure_03 with:
+    input:
+        gradients="results/{study}/validation/gradients.fits",
+        correlation="results/{study}/gradient_correlation.csv",
+    output:
+        pdf="results/{study}/figures/figure_03.pdf",
+        png=report(
+            "results/{study}/figures/figure_03.png",
+            caption="../report/ting2017/figure_03.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "3"},
+        ),
+    log:
+        "logs/{study}/network_figure_03.log",
+    benchmark:
+        "logs/{study}/network_figure_03.tsv"
+
+
+use rule network_figure_01 as d_scale_figure with:
+    input:
+        table="results/{study}/d_scale_scan.csv",
+    output:
+        pdf="results/{study}/figures/d_scale.pdf",
+        png=report(
+            "results/{study}/figures/d_scale.png",
+            caption="../report/ting2017/d_scale.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "D_scale"},
+        ),
+    log:
+        "logs/{study}/d_scale_figure.log",
+    benchmark:
+        "logs/{study}/d_scale_figure.tsv"
+
+
+use rule network_figure_01 as cramer_rao_figure with:
+    input:
+        table="results/{study}/cramer_rao.csv",
+    output:
+        pdf="results/{study}/figures/cramer_rao.pdf",
+        png=report(
+            "results/{study}/figures/cramer_rao.png",
+            caption="../report/ting2017/cramer_rao.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "Cramer-Rao"},
+        ),
+    log:
+        "logs/{study}/cramer_rao_figure.log",
+    benchmark:
+        "logs/{study}/cramer_rao_figure.tsv"
+
+
+use rule network_figure_01 as shift_test_figure with:
+    input:
+        table="results/{study}/shift_test.csv",
+    output:
+        pdf="results/{study}/figures/shift_test.pdf",
+        png=report(
+            "results/{study}/figures/shift_test.png",
+            caption="../report/ting2017/shift_test.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": "shift test"},
+        ),
+    log:
+        "logs/{study}/shift_test_figure.log",
+    benchmark:
+        "logs/{study}/shift_test_figure.tsv"
