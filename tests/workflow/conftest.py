@@ -1,106 +1,14 @@
-"""Runs of the workflow in folders of their own; the small mock study is run once for all tests."""
+"""The small mock study, which is run once for all tests that look at it."""
 
-import contextlib
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from tests.workspaces import clone, workspace
+
+__all__ = ["clone", "small_run", "workspace"]
+
 SMALL = Path(__file__).with_name("small.yaml")
-PARTS = ("Snakefile", "config", "envs", "profiles", "resources", "workflow")
-
-
-class Workspace(NamedTuple):
-    """A folder that the workflow runs in, as in a fresh clone."""
-
-    folder: Path
-
-    def command(self, *arguments):
-        return [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, arguments)]
-
-    def environment(self, **variables):
-        # Tools installed beside the interpreter are found, and its library is the only one.
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"} | variables
-
-    def snakemake(self, *arguments, **variables):
-        """Run to the end; stdout and stderr come together."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment(**variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=900,
-        )
-
-    def succeed(self, *arguments, **variables):
-        """Run to the end, which must be a good one; returns what was printed."""
-        run = self.snakemake(*arguments, **variables)
-        assert run.returncode == 0, run.stdout[-8000:]
-        return run.stdout
-
-    def fail(self, *arguments, **variables):
-        """Run, which must end in an error; returns what was printed."""
-        run = self.snakemake(*arguments, **variables)
-        assert run.returncode != 0, run.stdout[-8000:]
-        return run.stdout
-
-    def kill_when(self, there, *arguments, jobs_too=True):
-        """Start a run, and kill it with or without its jobs as soon as `there(folder)` is true."""
-        log = self.folder / "killed.log"
-        with log.open("ab") as stream:
-            run = subprocess.Popen(
-                self.command(*arguments),
-                cwd=self.folder,
-                env=self.environment(),
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
-            try:
-                while not there(self.folder):
-                    try:
-                        run.wait(0.05)
-                    except subprocess.TimeoutExpired:
-                        continue
-                    raise AssertionError("the run ended before it was killed:\n" + log.read_text()[-8000:])
-                (os.killpg if jobs_too else os.kill)(run.pid, signal.SIGKILL)
-            except BaseException:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(run.pid, signal.SIGKILL)
-                raise
-            finally:
-                run.wait()
-
-
-@pytest.fixture(scope="session")
-def clone(root, tmp_path_factory):
-    """The parts of the repository that a run needs, in another place."""
-    folder = tmp_path_factory.mktemp("clone")
-    for part in PARTS:
-        copy = shutil.copytree if (root / part).is_dir() else shutil.copy2
-        copy(root / part, folder / part)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def workspace(clone, tmp_path_factory):
-    """Make workspaces: `workspace(name)`."""
-
-    def make(name):
-        folder = tmp_path_factory.mktemp(name)
-        for part in PARTS:
-            (folder / part).symlink_to(clone / part)
-        return Workspace(folder)
-
-    return make
 
 
 @pytest.fixture(scope="session")

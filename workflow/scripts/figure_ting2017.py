@@ -14,14 +14,17 @@ from labeltransfer.models.network import predict_network
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 
+TITLE_LABELS = ("teff", "logg", "fe_h", "mg_h")
+TYPICAL_SNR = 100.0
+
 
 def example_of(comparison, wanted):
-    """Row of the star to show: the one wanted, or the test star with the highest S/N."""
+    """Row of the star to show: the one wanted, or the test star with the S/N nearest to 100."""
     names = comparison["id"].tolist()
     if wanted in names:
         return names.index(wanted)
     test = np.asarray(comparison["test"])
-    return int(np.argmax(np.where(test, comparison["snr"], -np.inf)))
+    return int(np.argmin(np.where(test, np.abs(comparison["snr"] - TYPICAL_SNR), np.inf)))
 
 
 def figure_01(inputs, params):
@@ -40,7 +43,7 @@ def figure_01(inputs, params):
         predict_network(model, [list(labels.values())])[0],
         params.source,
         star=str(row["id"]),
-        labels=labels,
+        labels={name: labels[name] for name in TITLE_LABELS if name in labels},
     )
 
 

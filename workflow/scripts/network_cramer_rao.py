@@ -13,7 +13,7 @@ WINDOW = 1.25  # stars of about an S/N: within this factor of it
 
 
 def scatter_near(table, name, snr):
-    """Scatter of the test and training stars of about an S/N: as measured, and without the reference errors."""
+    """Scatter of the test stars of about an S/N: as measured, and without the reference errors."""
     near = np.asarray(table["test"]) & np.asarray(table["converged_prior"])
     near &= (np.asarray(table["snr"]) > snr / WINDOW) & (np.asarray(table["snr"]) < snr * WINDOW)
     residual = np.asarray(table[f"{name}_prior"] - table[f"{name}_apogee"], dtype=float)[near]

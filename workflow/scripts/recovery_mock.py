@@ -29,7 +29,7 @@ def recovery(catalog, truth, labels, min_snr):
             mask = chosen & (snr > lowest)
             for name, label in labels.items():
                 here = np.asarray(catalog[name], dtype=float)[mask]
-                true = np.asarray(truth[TRUTH_OF_COLUMN.get(label["column"], name)], dtype=float)[mask]
+                true = np.asarray(truth[TRUTH_OF_COLUMN.get(str(label["column"]), name)], dtype=float)[mask]
                 found = comparison(here, true)
                 rows.append(
                     {

@@ -1,5 +1,7 @@
 """Choose the reference set and the survey stars to label, and say why every other row was left out."""
 
+from collections import Counter
+
 import numpy as np
 from astropy.table import Table, hstack, vstack
 
@@ -120,11 +122,13 @@ def main(snakemake):
         params.hold_out,
         params.seed,
     )
-    if len(chosen) == 0:
+    needed = 1 if params.distance is None else params.distance["neighbours"]
+    if len(chosen) < needed:
+        reasons = Counter(np.asarray(rejected["reason"]).tolist()).most_common()
         raise SystemExit(
-            f"{inputs.matches}: no star of {len(matches)} matched ones passes the cuts: nothing to train on; "
-            "see the reasons in the log and look at match_radius and cuts in the configuration: "
-            f"{sorted(set(rejected['reason']))}"
+            f"{inputs.matches}: {len(chosen)} of {len(matches)} matched stars pass the cuts, "
+            f"at least {needed} are needed: look at match_radius and cuts in the configuration. Left out: "
+            + ", ".join(f"{count} {reason}" for reason, count in reasons)
         )
     distances = distances_to(chosen, survey, params.pipeline, params.distance)
     survey_set, rejected_survey = survey_stars(survey, stars, rows, distances, params.distance, params.seed)

@@ -117,8 +117,8 @@ def fit_calibration(residual, formal, reference_error=0.0, snr=None, model_error
         raise ValueError(
             f"error calibration needs at least {_MIN_STARS} stars with residual and errors: found {n} of {good.size}"
         )
-    residual, formal, reference_error, inverse = (
-        x[good] for x in (residual, formal, reference_error, inverse)
+    residual, formal, reference_error, inverse, model_error = (
+        x[good] for x in (residual, formal, reference_error, inverse, model_error)
     )
     if not robust_scatter(residual) > 0:
         raise ValueError(f"the residuals of {n} stars have no scatter: were these stars trained on?")

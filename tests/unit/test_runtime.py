@@ -1,0 +1,106 @@
+"""How a step runs: its log, its threads, and what its outputs say of where they came from."""
+
+import hashlib
+import json
+import logging
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from labeltransfer.runtime import job, provenance, sha256
+
+
+def test_the_log_gets_all_that_a_step_says(tmp_path, capsys):
+    path = tmp_path / "logs" / "deep" / "step.log"
+    handlers = list(logging.getLogger().handlers)
+    with warnings.catch_warnings(), job(path):
+        warnings.simplefilter("always")
+        print("printed")
+        print("complained", file=sys.stderr)
+        warnings.warn("a warning", stacklevel=1)
+        logging.getLogger("some.library").warning("logged")
+        logging.getLogger("some.library").info("chatter of a library")
+        # A job that is killed leaves what it said up to then.
+        assert "printed" in path.read_text()
+    print("after")
+    text = path.read_text()
+    for word in ("printed", "complained", "a warning", "logged"):
+        assert word in text
+    assert "chatter" not in text
+    assert "after" not in text
+    assert capsys.readouterr().out == "after\n"
+    assert logging.getLogger().handlers == handlers
+
+
+def test_a_failure_is_in_the_log_and_raised_again(tmp_path):
+    path = tmp_path / "step.log"
+    path.write_text("of the run before\n")
+    with pytest.raises(ValueError, match="no such star"), job(path):
+        raise ValueError("no such star")
+    assert "of the run before" not in path.read_text()
+    assert "Traceback" in path.read_text()
+    assert "ValueError: no such star" in path.read_text()
+    with pytest.raises(SystemExit), job(path):
+        raise SystemExit("the server may be down")
+    assert "SystemExit: the server may be down" in path.read_text()
+
+
+def test_linear_algebra_keeps_to_the_threads_of_the_step(tmp_path):
+    np.ones((4, 4)) @ np.ones((4, 4))
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    assert before
+    with job(tmp_path / "step.log", threads=1):
+        assert {pool["num_threads"] for pool in threadpool_info()} == {1}
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def test_provenance_names_each_file_by_its_path_and_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, content in (("reference", b"one"), ("survey", b"two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1-of-2.fits").write_bytes(content)
+    inputs = ["reference/1-of-2.fits", "survey/1-of-2.fits"]
+    found = provenance({"seed": 7}, inputs, {"models": "0123"})
+    assert found["inputs"] == {
+        "reference/1-of-2.fits": hashlib.sha256(b"one").hexdigest(),
+        "survey/1-of-2.fits": hashlib.sha256(b"two").hexdigest(),
+    }
+    assert found["settings"] == {"seed": 7}
+    assert found["code"] == {"models": "0123"}
+    assert found["packages"]["numpy"] == np.__version__
+    assert found == provenance({"seed": 7}, inputs, {"models": "0123"})
+    # Plain data without times, users or machines.
+    text = json.dumps(found)
+    assert str(tmp_path) not in text
+    assert "202" not in text.replace(json.dumps(found["packages"]), "").replace(
+        json.dumps(found["inputs"]), ""
+    )
+
+
+def test_provenance_is_the_same_in_another_process(tmp_path):
+    code = "from labeltransfer.runtime import provenance; import json; print(json.dumps(provenance({'seed': 1})))"
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert json.loads(runs[0]) == json.loads(json.dumps(provenance({"seed": 1})))
+
+
+def test_sha256_of_files_of_any_size(tmp_path):
+    for size in (0, 1, 3_000_001):
+        content = bytes(size)
+        (tmp_path / "file").write_bytes(content)
+        assert sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+    with pytest.raises(FileNotFoundError):
+        sha256(tmp_path / "none")

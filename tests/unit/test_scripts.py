@@ -1,0 +1,452 @@
+"""The steps of the workflow as functions: what they decide beyond the library that they call."""
+
+import ast
+import dataclasses
+import importlib
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from astropy.table import Table, vstack
+
+from labeltransfer.catalogs.tables import read_table, write_table
+from labeltransfer.models.cannon import train
+from labeltransfer.models.files import save_model
+from labeltransfer.spectra.store import read_stores, write_store
+from labeltransfer.validation.calibration import Calibration
+
+DISTANCE = {"scale": {"teff": 100.0}, "neighbours": 2, "form": "root", "cut": 2.5, "sample": 2}
+SHARP = Calibration(1.0, 0.0, 0.0, 1e6, 0.0, 0.0, 100, 1.0, True)
+
+
+@pytest.fixture
+def script(root, monkeypatch):
+    """Import a script by name, as its neighbours do."""
+    monkeypatch.syspath_prepend(str(root / "workflow" / "scripts"))
+    return importlib.import_module
+
+
+def step(inputs, outputs, threads=1, wildcards=None, **params):
+    """What Snakemake gives to a script."""
+
+    class Files(SimpleNamespace):
+        def __iter__(self):
+            for value in vars(self).values():
+                yield from value if isinstance(value, list) else [value]
+
+    return SimpleNamespace(
+        input=Files(**inputs),
+        output=Files(**outputs),
+        params=SimpleNamespace(**params),
+        wildcards=SimpleNamespace(**(wildcards or {})),
+        threads=threads,
+    )
+
+
+def test_every_script_is_documented_functions_and_a_guarded_main(root):
+    paths = sorted((root / "workflow" / "scripts").glob("*.py"))
+    assert len(paths) > 20
+    for path in paths:
+        module = ast.parse(path.read_text())
+        assert ast.get_docstring(module), path.name
+        functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+        assert list(functions["main"].args.args[0].arg) == list("snakemake"), path.name
+        assert all(ast.get_docstring(node) for node in functions.values()), path.name
+        allowed = (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef, ast.ClassDef)
+        assert all(isinstance(node, allowed) for node in module.body[:-1]), path.name
+        assert ast.unparse(module.body[-1]) == (
+            "if 'snakemake' in globals():\n"
+            "    with job(snakemake.log[0], snakemake.threads):\n"
+            "        main(snakemake)"
+        ), path.name
+
+
+# Cross-match and selection.
+
+
+@pytest.fixture
+def sky():
+    """Four stars of the survey, the first seen twice; two of them, and another, in the reference survey."""
+    survey = Table(
+        {
+            "spectrum_id": ["a1", "a2", "b", "c", "d"],
+            "path": ["p"] * 5,
+            "obsid": np.arange(5),
+            "ra": [10.0, 10.0 + 0.5 / 3600, 20.0, 30.0, 40.0],
+            "dec": [0.0] * 5,
+            "snrg": [20.0, 60.0, 30.0, np.nan, 50.0],
+            "teff": [4500.0, 4510.0, 4600.0, 4700.0, np.nan],
+        }
+    )
+    reference = Table(
+        {
+            "reference_id": ["A", "B", "Z"],
+            "ra": [10.0, 20.0, 200.0],
+            "dec": [0.1 / 3600, 0.0, 50.0],
+            "teff": [4480.0, np.nan, 5000.0],
+            "teff_err": [20.0, 30.0, 40.0],
+            "aspcapflag": [0, 0, 0],
+        }
+    )
+    return survey, reference
+
+
+def test_the_best_spectrum_of_a_star_meets_the_reference_survey(script, sky):
+    matches, stars, rejected = script("crossmatch").crossmatch(*sky, 3.0, 3.0)
+    assert matches["reference_id"].tolist() == ["A", "B"]
+    assert matches["spectrum_id"].tolist() == ["a2", "b"]
+    assert matches["survey_row"].tolist() == [1, 2]
+    assert stars["best"].tolist() == [False, True, True, True, True]
+    assert stars["star"][0] == stars["star"][1]
+    assert rejected["id"].tolist() == ["Z"]
+    assert rejected["reason"].tolist() == ["no counterpart within the radius"]
+
+
+def test_reference_stars_pass_cuts_or_have_a_reason(script, sky):
+    survey, reference = sky
+    matches, stars, _ = script("crossmatch").crossmatch(survey, reference, 3.0, 3.0)
+    cuts = [{"reason": "label missing", "columns": ["teff"], "finite": True}]
+    chosen, rejected, rows = script("select_stars").reference_stars(
+        survey, reference, matches, stars["star"], ["teff"], {"teff": "teff"}, cuts, {"fraction": 0.0}, 1
+    )
+    assert chosen["reference_id"].tolist() == ["A"]
+    # The reference survey's label, and the pipeline's own beside it.
+    assert chosen["teff"].tolist() == [4480.0]
+    assert chosen["teff_err"].tolist() == [20.0]
+    assert chosen["teff_pipeline"].tolist() == [4510.0]
+    assert rows.tolist() == [1]
+    assert rejected["id"].tolist() == ["B"]
+    assert rejected["reason"].tolist() == ["label missing"]
+
+
+def test_held_out_stars_are_kept_from_training_by_star(script):
+    n = 200
+    survey = Table({name: np.zeros(n) for name in ("ra", "dec", "snrg", "teff")})
+    survey["spectrum_id"] = [f"s{i}" for i in range(n)]
+    survey["path"], survey["obsid"] = "p", np.arange(n)
+    reference = Table({"reference_id": [f"r{i}" for i in range(n)], "teff": np.full(n, 4500.0)})
+    matches = Table({"reference_row": np.arange(n), "survey_row": np.arange(n)})
+    arguments = (survey, reference, matches, np.arange(n), ["teff"], {}, [], {"fraction": 0.25})
+    select_stars = script("select_stars")
+    chosen, rejected, _ = select_stars.reference_stars(*arguments, 1)
+    assert len(chosen) == 150
+    assert set(rejected["reason"]) == {"held out from training as a test"}
+    assert not set(chosen["reference_id"]) & set(rejected["id"])
+    again = select_stars.reference_stars(*arguments, 1)[0]
+    assert again["reference_id"].tolist() == chosen["reference_id"].tolist()
+    other = select_stars.reference_stars(*arguments, 2)[0]
+    assert other["reference_id"].tolist() != chosen["reference_id"].tolist()
+
+
+def test_survey_stars_are_near_the_reference_set_or_of_the_sample(script, sky):
+    survey, _ = sky
+    stars = Table({"star": [0, 0, 1, 2, 3], "best": [False, True, True, True, True]})
+    distances = np.array([0.1, 0.2, 0.5, 2.5, np.nan])
+    survey_stars = script("select_stars").survey_stars
+    chosen, rejected = survey_stars(survey, stars, np.array([1]), distances, DISTANCE | {"sample": 0}, 1)
+    assert chosen["spectrum_id"].tolist() == ["b"]
+    assert dict(zip(rejected["id"].tolist(), rejected["reason"].tolist(), strict=True)) == {
+        "a1": "repeat of a star with a better spectrum",
+        "c": "label distance above the cut",  # at the cut is out
+        "d": "no pipeline labels to measure the label distance with",
+    }
+    # The sample is of any distance, and stays in the ledger as what the rule made of it.
+    everyone, still_rejected = survey_stars(
+        survey, stars, np.array([1]), distances, DISTANCE | {"sample": 9}, 1
+    )
+    assert everyone["spectrum_id"].tolist() == ["b", "c", "d"]
+    assert everyone["sample_only"].tolist() == [False, True, True]
+    assert still_rejected["id"].tolist() == rejected["id"].tolist()
+    # Without Eq. 7 every star is labelled.
+    every, _ = survey_stars(survey, stars, np.array([1]), np.full(5, np.nan), None, 1)
+    assert every["spectrum_id"].tolist() == ["b", "c", "d"]
+    assert not every["sample"].any()
+
+
+# Fetching.
+
+
+def test_spectra_that_are_not_there_are_named_in_the_fetch_ledger(script, tmp_path):
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "here.fits.gz").write_bytes(b"12345")
+    stars = Table(
+        {"spectrum_id": ["here.fits", "gone.fits"], "path": ["plan/here.fits.gz", "plan/gone.fits.gz"]}
+    )
+    ledger = script("fetch_spectra").spectra_at_hand(stars, tmp_path)
+    assert ledger["status"].tolist() == ["ok", "failed"]
+    assert ledger["reason"].tolist() == ["", "no such file"]
+    assert ledger["bytes"].tolist() == [5, -1]
+    assert ledger["path"][0] == str(tmp_path / "plan" / "here.fits.gz")
+
+
+@pytest.mark.parametrize("n_failed", [5, 6])
+def test_a_few_failures_are_reasons_and_many_fail_the_job(script, tmp_path, monkeypatch, n_failed):
+    fetch_spectra = script("fetch_spectra")
+    n = 100
+    reasons = ["server answered 503"] * n_failed + ["missing on server"] * 20
+    reasons += [""] * (n - len(reasons))
+    found = Table({"spectrum_id": [str(i) for i in range(n)], "reason": reasons})
+    found["status"] = np.where(found["reason"] == "", "ok", "failed")
+    monkeypatch.setattr(fetch_spectra, "fetched_spectra", lambda *arguments: found)
+    monkeypatch.setattr(fetch_spectra, "read_datasets", lambda path: {})
+    write_table(Table({"spectrum_id": found["spectrum_id"]}), tmp_path / "stars.fits")
+    fetch = step(
+        {"stars": tmp_path / "stars.fits", "datasets": "-"},
+        {"ledger": tmp_path / "ledger.fits"},
+        wildcards={"item": "1-of-1"},
+        source="public",
+        archives={"public": {}},
+        release="lamost-dr2",
+    )
+    if n_failed == 5:
+        fetch_spectra.main(fetch)
+        assert read_table(tmp_path / "ledger.fits")["reason"].tolist() == reasons
+    else:
+        with pytest.raises(SystemExit, match=r"6 of 100 .* 'server answered 503': .* run again later"):
+            fetch_spectra.main(fetch)
+        assert not (tmp_path / "ledger.fits").exists()
+
+
+def test_figure_2_has_a_star_even_if_the_wanted_one_is_not_there(script, capsys):
+    stars = Table({"reference_id": ["x", "y", "z"], "snrg": [20.0, np.nan, 90.0]})
+    example_row = script("fetch_example").example_row
+    assert example_row(stars, "y")["reference_id"] == "y"
+    assert example_row(stars, "2M0")["reference_id"] == "z"
+    assert "2M0 is not in the reference set" in capsys.readouterr().out
+    stars["snrg"] = np.nan
+    assert example_row(stars, None)["reference_id"] == "x"
+
+
+# Preparation and labels.
+
+
+def spectrum_file(path, redshift):
+    """A small LAMOST file with a flat spectrum."""
+    n = 3800
+    data = np.zeros((5, n), dtype=np.float32)
+    data[0], data[1], data[2] = 100.0, 1.0, 10 ** (3.5682 + 1e-4 * np.arange(n))
+    hdu = fits.PrimaryHDU(data)
+    cards = {"EXTEN0": "Flux, Inverse, Wavelength, Andmask, Ormask", "Z": redshift, "RA": 1.0, "DEC": 2.0}
+    hdu.header.update(cards)
+    hdu.writeto(path)
+
+
+def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, root):
+    spectrum_file(tmp_path / "good.fits", 1e-4)
+    spectrum_file(tmp_path / "unknown.fits", -9999.0)
+    (tmp_path / "text.fits").write_text("no FITS\n")
+    names = ["unknown", "gone", "good", "text"]
+    fetched = Table({"spectrum_id": names, "path": [str(tmp_path / f"{name}.fits") for name in names]})
+    fetched["status"] = ["ok", "failed", "ok", "ok"]
+    fetched["reason"] = ["", "missing on server", "", ""]
+    preparation = {
+        "variance": "information",
+        "normalisation": {"width": 50.0, "weight": "exp(-d2/L2)"},
+        "andmask": True,
+        "ormask": False,
+        "min_good_fraction": 0.5,
+        "block": 2,
+    }
+    grid = {"lower": 4000.0, "upper": 4200.0, "log_start": 3.5682, "step": 1e-4}
+    main = script("prepare").main
+    for rows, n_good in ((slice(None), 1), (slice(0, 2), 0)):
+        write_table(fetched[rows], tmp_path / "fetched.fits")
+        outputs = {"store": tmp_path / "store.h5", "rejected": tmp_path / "rejected.fits"}
+        inputs = {"fetched": tmp_path / "fetched.fits", "windows": []}
+        prepare = step(inputs, outputs, grid=grid, preparation=preparation, code=["0", "1"])
+        main(prepare)
+        spectra = read_stores([tmp_path / "store.h5"])
+        assert len(spectra.stars["id"]) == n_good
+        assert spectra.flux.shape == (n_good, len(spectra.wavelength))
+        rejected = read_table(tmp_path / "rejected.fits")
+        reasons = dict(zip(rejected["id"].tolist(), rejected["reason"].tolist(), strict=True))
+        expected = {"gone": "not fetched: missing on server", "unknown": "missing redshift"}
+        assert reasons == (expected | {"text": "not FITS"} if n_good else expected)
+        assert set(rejected["stage"]) == {"spectra"}
+
+
+@pytest.fixture
+def cannon(rng):
+    """A model of two labels, and the spectra and labels that it was trained on."""
+    labels = np.column_stack([rng.uniform(4000, 5200, 60), rng.uniform(1, 3, 60)])
+    x = (labels - labels.mean(axis=0)) / labels.std(axis=0)
+    flux = 1 + 0.05 * x @ rng.standard_normal((2, 40)) + 0.002 * rng.standard_normal((60, 40))
+    ivar = np.full(flux.shape, 0.002**-2)
+    model = train(
+        flux, ivar, labels, label_names=("teff", "logg"), wavelength=np.arange(40.0) + 4000, order=2
+    )
+    return model, flux.astype(np.float32), ivar.astype(np.float32), labels
+
+
+def test_bootstrap_errors_are_the_scatter_between_models(script, cannon):
+    model, flux, ivar, labels = cannon
+    shifted = dataclasses.replace(model, pivot=model.pivot + np.array([10.0, 0.0]))
+    found = script("label").labelled_block(flux, ivar, model, [model, shifted], labels[:7], 1)
+    np.testing.assert_allclose(found["teff"], labels[:, 0], atol=120)
+    np.testing.assert_allclose(found["teff_bootstrap"], 10 / np.sqrt(2), rtol=0.02)
+    np.testing.assert_allclose(found["logg_bootstrap"], 0, atol=1e-4)
+    assert found["converged"].all()
+    np.testing.assert_allclose(found["teff_err"] ** 2, found["covariance"][:, 0, 0])
+
+
+def test_novelty_is_one_at_the_edge_of_the_reference_set(script, rng):
+    reference = rng.standard_normal((4000, 2)) * [100.0, 0.5] + [4800.0, 2.5]
+    here = Table({"teff": [*reference[:2000, 0], 9000.0, np.nan], "logg": [*reference[:2000, 1], 2.5, 2.5]})
+    script("label").add_novelty(here, reference, ["teff", "logg"])
+    novelty = np.asarray(here["novelty"])
+    assert (novelty[:2000] <= 1).mean() == pytest.approx(0.99, abs=0.01)
+    assert novelty[2000] > 10
+    assert np.isnan(novelty[2001])
+
+
+def test_a_chunk_without_a_readable_spectrum_has_an_empty_table_like_the_others(script, cannon, tmp_path):
+    model, flux, ivar, labels = cannon
+    save_model(tmp_path / "model.h5", model)
+    clip = Table({"id": [f"s{i}" for i in range(60)], "trained": np.ones(60, dtype=bool)})
+    clip["teff"], clip["logg"] = labels.T
+    write_table(clip, tmp_path / "clip.fits")
+    stars = Table({"id": clip["id"], "redshift": np.zeros(60), "snr": np.ones(60), "snr_g": np.ones(60)})
+    tables = []
+    for name, blocks in (("empty", []), ("full", [(flux, ivar, stars)])):
+        write_store(tmp_path / f"{name}.h5", model.wavelength, blocks)
+        inputs = {
+            "store": tmp_path / f"{name}.h5",
+            "model": tmp_path / "model.h5",
+            "clip": tmp_path / "clip.fits",
+            "bootstrap": [],
+            "starts": [],
+            "theory": [],
+        }
+        label = step(
+            inputs,
+            {"labels": tmp_path / f"{name}.fits"},
+            labels={"teff": {"unit": "K"}, "logg": {"unit": "dex"}},
+            code=["0", "1", "2"],
+        )
+        script("label").main(label)
+        tables.append(read_table(tmp_path / f"{name}.fits"))
+    empty, full = tables
+    assert len(empty) == 0
+    assert len(full) == 60
+    assert set(empty.colnames) == set(full.colnames)
+    assert str(empty["teff"].unit) == "K"
+    together = vstack([empty, full], metadata_conflicts="silent")
+    assert together["id"].tolist() == full["id"].tolist()
+    assert together["covariance"].shape == (60, 2, 2)
+
+
+# The catalogue.
+
+
+def test_labels_that_failed_are_not_in_the_catalogue(script):
+    labels = Table({"chi2": [1.0, 1.0, np.nan, 1.0], "reduced_chi2": [10.0, 10.1, np.nan, 1.0]})
+    labels["converged"] = [True, True, True, False]
+    reasons = script("catalog").bad_labels(labels, 10.0).tolist()
+    assert reasons == ["", "reduced chi2 above 10", "labels did not converge", "labels did not converge"]
+
+
+def test_flags_zero_points_and_errors_of_the_catalogue(script):
+    n = 5
+    labels = Table({"id": list("abcde"), "teff": np.full(n, 4500.0), "teff_err": np.full(n, 3.0)})
+    labels["teff"].unit = "K"
+    labels["teff_bootstrap"] = np.full(n, 2.0)
+    labels["reduced_chi2"], labels["snr_g"] = np.ones(n), np.full(n, 40.0)
+    labels["snr"] = [50.0, 9.0, 50.0, 50.0, 50.0]
+    labels["novelty"] = [0.5, 0.5, 1.5, 0.5, np.nan]
+    stars = Table({"obsid": np.arange(n), "ra": np.zeros(n), "dec": np.zeros(n), "distance": np.full(n, 1.0)})
+    in_reference = np.array([False, False, False, True, True])
+    calibration = {"teff": SHARP._replace(factor=2.0, model_factor=4.0, floor=0.0, offset=10.0, slope=100.0)}
+    nobody = np.zeros(n, dtype=bool)
+    clipped = np.array([False, False, False, True, False])
+    catalog = script("catalog").build_catalog(
+        labels, stars, ["teff"], nobody, in_reference, clipped, calibration, True
+    )
+    assert catalog["flags"].tolist() == [0, 4, 1, 2, 1 | 8]
+    # offset + slope / snr is taken off; total^2 = (2 x 3)^2 + (4 x 2)^2.
+    np.testing.assert_allclose(catalog["teff"], 4500 - 10 - 100 / labels["snr"], rtol=1e-6)
+    np.testing.assert_allclose(catalog["teff_total"], 10.0, rtol=1e-6)
+    np.testing.assert_allclose(catalog["teff_err"], 3.0)
+    raw = script("catalog").build_catalog(
+        labels, stars, ["teff"], nobody, in_reference, clipped, calibration, False
+    )
+    np.testing.assert_allclose(raw["teff"], 4500.0)
+    assert "zero point" in catalog["teff"].description
+    assert "zero point" not in raw["teff"].description
+
+
+# Validation.
+
+
+def test_recovery_compares_like_with_like(script, rng):
+    n = 4000
+    truth = Table({"spectrum_id": [f"s{i}" for i in range(n)], "teff": rng.uniform(4000, 5000, n)})
+    order = rng.permutation(n)
+    catalog = Table({"spectrum_id": truth["spectrum_id"][order]})
+    catalog["teff"] = truth["teff"][order] + 5.0 + 20.0 * rng.standard_normal(n)
+    catalog["teff_err"], catalog["teff_total"] = np.full(n, 10.0), np.full(n, 20.0)
+    catalog["snr"] = np.where(np.arange(n) % 2, 100.0, 20.0)
+    catalog["novelty"] = np.where(np.arange(n) < 3000, 0.5, 2.0)
+    catalog["reference"] = np.arange(n) < 1000
+    catalog["trained"] = catalog["reference"]
+    labels = {"teff": {"column": "TEFF"}}
+    recovery = script("recovery_mock").recovery
+    found = recovery(catalog, truth, labels, 50.0)
+    assert found["n"].tolist() == [2000, 1000, 1000, 500, 1000, 500]
+    np.testing.assert_allclose(found["bias"], 5.0, atol=3.5)
+    np.testing.assert_allclose(found["robust_scatter"], 20.0, rtol=0.12)
+    np.testing.assert_allclose(found["z_width_formal"], 2.0, rtol=0.12)
+    np.testing.assert_allclose(found["z_width_calibrated"], 1.0, rtol=0.12)
+    np.testing.assert_allclose(found["bias_over_scatter"], 0.25, atol=0.17)
+    # The paper calls [Fe/H] what APOGEE measures as [M/H]; columns may be parts of vectors.
+    truth["m_h"] = truth["teff"] + 100.0
+    as_in_the_paper = recovery(catalog, truth, {"teff": {"column": "PARAM_M_H"}}, 50.0)
+    np.testing.assert_allclose(as_in_the_paper["bias"], found["bias"] - 100.0)
+    pd.testing.assert_frame_equal(recovery(catalog, truth, {"teff": {"column": ["PARAM", 0]}}, 50.0), found)
+
+
+def test_comparison_sets_the_three_sources_side_by_side(script):
+    stars = Table(
+        {"spectrum_id": ["b", "a"], "reference_id": ["B", "A"], "ra": [2.0, 1.0], "dec": [0.0, 0.0]}
+    )
+    stars["teff"], stars["teff_err"], stars["teff_pipeline"] = [4002.0, 4001.0], [9.0, 8.0], [4102.0, 4101.0]
+    clip = Table({"id": ["a", "b"], "trained": [False, True]})
+    labels = Table({"id": ["a", "b"], "snr": [10.0, 20.0], "snr_g": [9.0, 19.0], "reduced_chi2": [1.0, 1.0]})
+    labels["converged"] = True
+    labels["teff"], labels["teff_err"], labels["teff_bootstrap"] = [4201.0, 4202.0], [3.0, 3.0], [1.0, 1.0]
+    folds = Table({"id": ["b", "a"], "teff_fold": [4302.0, 4301.0]})
+    table = script("compare").compare(stars, clip, labels, folds, {"teff": SHARP}, ["teff"], {"teff": "teff"})
+    assert table["reference_id"].tolist() == ["A", "B"]
+    for column, values in {
+        "teff_apogee": [4001.0, 4002.0],
+        "teff_apogee_err": [8.0, 9.0],
+        "teff_lamost": [4101.0, 4102.0],
+        "teff_cannon": [4201.0, 4202.0],
+        "teff_held_out": [4301.0, 4302.0],
+        "trained": [False, True],
+    }.items():
+        assert table[column].tolist() == values, column
+
+
+def test_held_out_labels_come_from_a_model_that_never_saw_the_star(script, cannon):
+    _, flux, ivar, labels = cannon
+    spectra = SimpleNamespace(flux=flux, ivar=ivar)
+    test = np.arange(60) < 10
+    trainable = np.arange(60) != 50
+    settings = {"order": 1, "scatter": "exact"}
+    held_out_labels = script("cross_validate").held_out_labels
+    arguments = (test, trainable, ("teff", "logg"), labels[:7], settings, 1)
+    found = held_out_labels(spectra, labels, *arguments)
+    assert found.labels.shape == (10, 2)
+    # Nonsense labels of the test stars and of the clipped star change nothing.
+    nonsense = labels.copy()
+    nonsense[test | ~trainable] = [9000.0, -3.0]
+    again = held_out_labels(spectra, nonsense, *arguments)
+    np.testing.assert_array_equal(again.labels, found.labels)
+    nonsense[30] = [9000.0, -3.0]
+    assert np.abs(held_out_labels(spectra, nonsense, *arguments).labels - found.labels).max() > 1
+
+
+def test_mock_releases_are_named_after_the_real_ones(script):
+    assert script("mock_catalogs").mock_release("lamost-dr2") == "dr2"

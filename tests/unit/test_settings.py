@@ -1,0 +1,237 @@
+"""The configuration: what is accepted, what is refused and in which words, and that the documents agree with it."""
+
+import copy
+import re
+
+import pytest
+import yaml
+
+from labeltransfer import settings
+from labeltransfer.settings import ConfigError, check_config, code_versions, describe, typed, validate_config
+
+
+def merged(*parts):
+    """Nested dicts, the later over the earlier, as Snakemake merges configuration files."""
+    result = {}
+    for part in parts:
+        for key, value in part.items():
+            both = isinstance(value, dict) and isinstance(result.get(key), dict)
+            result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+@pytest.fixture(scope="module")
+def schema_path(root):
+    return root / "config" / "schemas" / "config.schema.yaml"
+
+
+@pytest.fixture(scope="module")
+def schema(schema_path):
+    return yaml.safe_load(schema_path.read_text())
+
+
+@pytest.fixture(scope="module")
+def default(root):
+    return yaml.safe_load((root / "config" / "config.yaml").read_text())
+
+
+def test_the_files_of_the_repository_are_accepted(root, default, schema_path):
+    validate_config(default, schema_path)
+    others = [*(root / "config").glob("*.yaml"), *(root / "tests" / "workflow").glob("*.yaml")]
+    assert len(others) >= 4
+    for path in others:
+        validate_config(merged(default, yaml.safe_load(path.read_text())), schema_path, [path])
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "problem"),
+    [
+        ({"sead": 1}, "sead", "unknown key 'sead'; known here: run, source, seed, archives"),
+        ({"archives": {"moc": {}}}, "archives.moc", "unknown key 'moc'; known here: mock, public, local"),
+        (
+            {"archives": {"mock": {"releases": {"dr2": {"n_stars": 3}}}}},
+            "archives.mock.releases.dr2.n_stars",
+            "unknown key 'n_stars'; known here: n_reference, n_survey",
+        ),
+        ({"preparation": {"normalisation": {"form": "x"}}}, "preparation.normalisation.form", "unknown key"),
+        ({"studies": {"ho2017": {"distance": {"cutt": 2}}}}, "studies.ho2017.distance", "cutt"),
+        (
+            {"studies": {"ho2017": {"cuts": [{"reason": "x", "bellow": 3}]}}},
+            "studies.ho2017.cuts.0.bellow",
+            "unknown",
+        ),
+        (
+            {"studies": {"ho2017": {"cuts": [{"column": "teff"}]}}},
+            "studies.ho2017.cuts.0",
+            "'reason' is missing",
+        ),
+        ({"seed": -1}, "seed", "-1 is less than the minimum of 0 (Every random draw starts from it.)"),
+        ({"seed": "first"}, "seed", "'first' is not of type 'integer'"),
+        ({"source": "web"}, "source", "'web' is not one of ['mock', 'public', 'local']"),
+        ({"run": []}, "run", "[] should be non-empty"),
+        ({"chunks": {"survey": 0}}, "chunks.survey", "0 is less than the minimum of 1"),
+        ({"archives": {"mock": {"defects": {"html": -2}}}}, "archives.mock.defects.html", "-2 is less than"),
+        (
+            {"archives": {"mock": {"dwarf_fraction": 1.5}}},
+            "archives.mock.dwarf_fraction",
+            "1.5 is greater than",
+        ),
+        (
+            {"archives": {"public": {"concurrency": 500}}},
+            "archives.public.concurrency",
+            "500 is greater than",
+        ),
+        (
+            {"archives": {"public": {"lamost_mirror": "ftp://x"}}},
+            "archives.public.lamost_mirror",
+            "does not match",
+        ),
+        ({"preparation": {"min_good_fraction": 3}}, "preparation.min_good_fraction", "3 is greater than"),
+        ({"studies": {"ho2017": {"figures": [1, 13]}}}, "studies.ho2017.figures", "13"),
+        ({"studies": {"Ho 2017": {}}}, "studies", "'Ho 2017' does not match"),
+        ({"grid": None}, "grid", "None is not of type 'object'"),
+    ],
+    ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
+)
+def test_what_is_wrong_is_named_with_its_key_and_file(
+    default, schema_path, root, tmp_path, change, key, problem
+):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump(change))
+    with pytest.raises(ConfigError) as caught:
+        validate_config(merged(default, change), schema_path, [root / "config" / "config.yaml", mine])
+    where, _, rest = str(caught.value).partition(": ")
+    assert where == str(mine)
+    assert rest.startswith(key)
+    assert problem in rest
+
+
+def test_a_key_that_is_missing_is_named(default, schema_path):
+    config = copy.deepcopy(default)
+    del config["archives"]["public"]["retries"]
+    with pytest.raises(ConfigError, match=r"archives\.public: 'retries' is missing"):
+        validate_config(config, schema_path)
+    del config["seed"]
+    with pytest.raises(
+        ConfigError, match=r"top level: 'seed' is missing|archives\.public: 'retries' is missing"
+    ):
+        validate_config(config, schema_path)
+
+
+def test_a_value_from_the_command_line_is_not_blamed_on_a_file(default, schema_path, root):
+    files = [root / "config" / "config.yaml"]
+    for change in ({"seed": -3}, {"sead": 3}):
+        with pytest.raises(ConfigError, match=r"^configuration \(no file holds this value; see --config"):
+            validate_config(merged(default, change), schema_path, files)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"run": ["ting2071"]}, r"run names the study 'ting2071', but studies has only ho2017"),
+        ({"grid": {"lower": 9500.0}}, r"grid\.lower must be below grid\.upper"),
+        (
+            {"studies": {"ho2017": {"pipeline": {"vsini": "v"}}}},
+            r"ho2017\.pipeline names vsini, which is no label",
+        ),
+        ({"studies": {"ho2017": {"nuisance": ["a_v"]}}}, r"ho2017\.nuisance names a_v, which is no label"),
+        (
+            {"studies": {"ho2017": {"distance": {"scale": {"alpha_m": 0.1}}}}},
+            r"distance\.scale names a label without a pipeline value; studies\.ho2017\.pipeline has teff, logg, fe_h",
+        ),
+    ],
+    ids=["run", "grid", "pipeline", "nuisance", "distance"],
+)
+def test_parts_that_contradict_each_other_are_refused(default, change, message):
+    check_config(default)
+    with pytest.raises(ConfigError, match=message):
+        check_config(merged(default, change))
+
+
+def test_no_level_of_the_schema_takes_unknown_keys_and_every_key_is_described(schema):
+    nodes = [("", schema)]
+    seen = 0
+    while nodes:
+        path, node = nodes.pop()
+        if isinstance(node, list):
+            nodes += [(path, inner) for inner in node]
+        if not isinstance(node, dict):
+            continue
+        if "properties" in node:
+            assert node.get("additionalProperties") is False, f"{path or 'top level'} takes unknown keys"
+            for name, inner in node["properties"].items():
+                seen += 1
+                resolved = schema["$defs"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
+                of_releases = "releases" in path and name.startswith("dr")
+                assert resolved.get("description") or inner.get("description") or of_releases, (
+                    f"{path}.{name}"
+                )
+        elif node.get("type") == "object":
+            assert "additionalProperties" in node, path
+        nodes += [(f"{path}.{name}", inner) for name, inner in node.items() if name != "required"]
+    assert seen > 80
+
+
+def test_the_readme_of_the_configuration_is_what_the_schema_says(root, schema):
+    text = (root / "config" / "README.md").read_text()
+    assert text.rstrip().endswith(describe(schema).rstrip())
+
+
+def test_examples_in_the_documents_are_accepted(root, default, schema_path):
+    examples = []
+    for path in [root / "README.md", *(root / "config").glob("*"), *(root / "docs").glob("*.md")]:
+        if path.is_file():
+            examples += re.findall(r'--config "([a-z_]+)=([^"]+)"', path.read_text())
+            examples += re.findall(r"--config ([a-z_]+)=([^\s`\"]+)", path.read_text())
+    assert len(examples) >= 2
+    for name, text in examples:
+        # As Snakemake reads it: everything nested is text.
+        value = yaml.load(text.replace("PATH", "path"), Loader=yaml.BaseLoader)
+        validate_config(merged(default, {name: typed(value)}), schema_path)
+
+
+def test_text_of_the_command_line_gets_the_types_of_yaml():
+    given = {"chunks": {"survey": "200"}, "f": ["1", "2.5", "true", "null"], "s": "exp(-d2/L2)", "n": 3}
+    assert typed(given) == {"chunks": {"survey": 200}, "f": [1, 2.5, True, None], "s": "exp(-d2/L2)", "n": 3}
+    # What YAML would take for a date, a list or a mapping stays the text that it was.
+    for text in ("2017-01-01", "a: b", "[1", "results/archive", "1-of-2", "@x", "lamost-dr2"):
+        assert typed(text) == text
+
+
+def test_code_versions_follow_the_source_floor_by_floor(tmp_path, monkeypatch):
+    for floor in settings.FLOORS:
+        (tmp_path / floor).mkdir()
+        (tmp_path / floor / "module.py").write_text("x = 1\n")
+    monkeypatch.setattr(settings, "__file__", str(tmp_path / "settings.py"))
+    before = code_versions()
+    assert list(before) == list(settings.FLOORS)
+    assert all(re.fullmatch("[0-9a-f]{12}", digest) for digest in before.values())
+    assert code_versions() == before
+    (tmp_path / "models" / "notes.txt").write_text("no code\n")
+    assert code_versions() == before
+    (tmp_path / "models" / "module.py").write_text("x = 2\n")
+    (tmp_path / "spectra" / "module.py").rename(tmp_path / "spectra" / "other.py")
+    changed = {floor for floor, digest in code_versions().items() if digest != before[floor]}
+    assert changed == {"models", "spectra"}
+
+
+def test_floors_are_those_of_the_library(root):
+    library = root / "workflow" / "labeltransfer"
+    there = {path.parent.name for path in library.glob("*/__init__.py")}
+    # The synthesis serves an optional target alone.
+    assert there - {"synthesis"} == set(settings.FLOORS)
+
+
+def test_describe_lists_nested_keys_below_their_parents():
+    schema = {
+        "properties": {
+            "a": {"description": "First.", "type": "object", "properties": {"b": {"description": "Inner."}}},
+            "c": {"$ref": "#/$defs/d"},
+            "e": {
+                "description": "Or null.",
+                "anyOf": [{"type": "null"}, {"type": "object", "properties": {"f": {}}}],
+            },
+        },
+        "$defs": {"d": {"description": "Elsewhere."}},
+    }
+    assert describe(schema) == "- `a`: First.\n  - `b`: Inner.\n- `c`: Elsewhere.\n- `e`: Or null.\n  - `f`"
