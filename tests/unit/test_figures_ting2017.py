@@ -1,15 +1,9 @@
 """The figures of Ting et al. 2017, drawn from mock arrays and tables whose statistics are known."""
 
-import re
-
-import matplotlib
 import numpy as np
-import pytest
 from astropy.table import Table
-from matplotlib.colors import to_hex
-from matplotlib.text import Text
 
-from labeltransfer.figures import style, ting2017
+from labeltransfer.figures import ting2017
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.validation.gradient_correlation import gradient_correlation
 

@@ -69,7 +69,7 @@ def test_killed_runs_end_with_the_same_bytes(small_run, workspace):
     killed.succeed("--configfile", SMALL)
     wait_for_silence(killed.folder)
     expected, found = digests(small_run), digests(killed.folder)
-    assert len(expected) > 700
+    assert len(expected) > 600
     assert set(found) == set(expected)
     assert [str(path) for path in sorted(expected) if found[path] != expected[path]] == []
     assert "Nothing to be done" in killed.succeed("--configfile", SMALL)

@@ -66,7 +66,9 @@ def measure(published, comparison, catalog, ledger, reference, matches, names, m
     for quantity, label in wanted:
         if quantity == "reduced_chi2":
             row = np.flatnonzero(np.asarray(catalog["spectrum_id"]) == label)
-            found[quantity, label] = float(catalog["reduced_chi2"][row[0]]) if len(row) else "not in this catalogue"
+            found[quantity, label] = (
+                float(catalog["reduced_chi2"][row[0]]) if len(row) else "not in this catalogue"
+            )
     return {key: value for key, value in found.items() if key in wanted}
 
 

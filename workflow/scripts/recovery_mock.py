@@ -8,7 +8,6 @@ from labeltransfer.catalogs.tables import read_table, write_csv
 from labeltransfer.runtime import job
 from labeltransfer.validation.statistics import comparison, z_width
 
-
 # What a column of allStar measures, where its name is not the label's: Ho et al. 2017 call [M/H] [Fe/H].
 TRUTH_OF_COLUMN = {"PARAM_M_H": "m_h"}
 

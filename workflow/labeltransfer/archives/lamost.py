@@ -93,10 +93,9 @@ def read_spectrum(path):
     layout, header, rows = _rows(data, path)
     with np.errstate(over="ignore", invalid="ignore"):
         flux, ivar = rows[0].astype(np.float64), rows[1].astype(np.float64)
-        if layout == "L0":
-            wavelength = _log_wavelength(header, len(flux), path)
-        else:
-            wavelength = rows[2].astype(np.float64)
+        wavelength = (
+            _log_wavelength(header, len(flux), path) if layout == "L0" else rows[2].astype(np.float64)
+        )
     _check_wavelength(wavelength, path)
 
     ivar[~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))] = 0.0
