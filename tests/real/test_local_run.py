@@ -36,12 +36,12 @@ def robust(residual):
 
 @pytest.fixture(scope="module")
 def g_stars(study, real_data):
-    """Labels that models trained on other stars give to the G stars with S/N > 50, beside those of LASP."""
+    """Labels that models trained on other stars give to G stars, beside those of LASP; S/N in g as published > 50."""
     table = read_table(study / "validation" / "cross_validation.fits").to_pandas()
-    survey = read_table(study / "catalogs" / "survey.fits").to_pandas()[["spectrum_id", "obsid"]]
+    survey = read_table(study / "catalogs" / "survey.fits").to_pandas()[["spectrum_id", "obsid", "snrg"]]
     table = table.merge(survey, left_on="id", right_on="spectrum_id", validate="one_to_one")
     labels = pd.read_csv(real_data / "labels" / "lamost_lasp_dr10" / "type_G_params.csv")
-    return table[table["obsid"].isin(labels["obsid"]) & (table["snr"] > 50) & table["converged_fold"]]
+    return table[table["obsid"].isin(labels["obsid"]) & (table["snrg"] > 50) & table["converged_fold"]]
 
 
 def scatter(stars):
@@ -49,14 +49,10 @@ def scatter(stars):
 
 
 def test_held_out_g_stars_are_as_good_as_has_been_seen(g_stars):
-    trained = g_stars[g_stars["trained"]]
-    assert len(trained) > 250
-    found = scatter(trained)
-    assert all(found[name] <= limit for name, limit in SEEN.items()), found
-    # The few stars that the clip took from the reference set change little.
+    # Those that the clip took from the reference set are judged with the others.
+    assert len(g_stars) > 250
     found = scatter(g_stars)
-    assert len(trained) < len(g_stars) < 1.05 * len(trained)
-    assert all(found[name] <= 1.05 * limit for name, limit in SEEN.items()), found
+    assert all(found[name] <= limit for name, limit in SEEN.items()), found
 
 
 def test_a_single_split_agrees_with_the_folds(g_stars):
