@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labeltransfer.validation.gradient_correlation import correlation_table, gradient_correlation
+from labeltransfer.validation.gradient_correlation import closeness, correlation_table, gradient_correlation
 
 
 def test_correlation_is_pearsons(rng):
@@ -41,3 +41,17 @@ def test_table_has_a_row_per_method_and_label(rng):
     assert list(table["method"]) == ["prior", "prior", "plain", "plain"]
     assert list(table["label"]) == ["teff", "mg_h"] * 2
     np.testing.assert_allclose(table["correlation"], [1, 1, -1, -1])
+
+
+def test_nothing_is_not_close_to_theory(rng):
+    theory = rng.standard_normal((2, 3, 200))
+    noisy = theory + 2.0 * rng.standard_normal(theory.shape)
+    assert closeness(theory, theory) == pytest.approx(1)
+    assert closeness(-theory, theory) == pytest.approx(-1)
+    assert closeness(0 * theory, theory) == 0
+    # Farther from theory than no gradient at all, and yet it knows where the lines are.
+    assert np.sum((noisy - theory) ** 2) > np.sum(theory**2)
+    assert 0.3 < closeness(noisy, theory) < 0.6
+    half = theory.copy()
+    half[:, 0] = 0
+    assert closeness(half, theory) == pytest.approx(2 / 3)

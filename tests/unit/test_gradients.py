@@ -5,8 +5,6 @@ import pytest
 
 from labeltransfer.archives.ab_initio import ModelSpectra, read_model_spectra
 from labeltransfer.models.gradients import (
-    choose_lambda,
-    gradient_distance,
     gradient_spectra,
     reference_labels,
     stepped_name,
@@ -135,29 +133,3 @@ def test_shipped_spectra_show_the_known_features(root):
     # the elements together follow the metallicity
     metals = gradient_spectra(models, "g4800", ("m_h",), [0.2], grid, kernel)[0]
     assert np.corrcoef(metals, found[2:].sum(axis=0))[0, 1] > 0.9
-
-
-def test_distance_is_zero_for_theory_and_one_for_nothing(rng):
-    theory = rng.standard_normal((3, 50)) * [[1], [10], [0.1]]
-    assert gradient_distance(theory, theory) == 0
-    np.testing.assert_allclose(gradient_distance(0 * theory, theory), 1.0)
-    np.testing.assert_allclose(gradient_distance(1.1 * theory, theory), 0.01)
-    holes = theory.copy()
-    holes[:, 7] = np.nan
-    assert gradient_distance(holes, theory) == 0
-    with pytest.raises(ValueError, match="no pixel in common"):
-        gradient_distance(theory * np.nan, theory)
-
-
-def test_choose_lambda_takes_the_closest(rng):
-    theory = rng.standard_normal((3, 50))
-    noise = rng.standard_normal((3, 50))
-
-    def gradients_of(strength):
-        return theory * (1 - strength) + noise * 0.1 / (1 + 100 * strength)
-
-    strengths = np.logspace(-5, 1, 7)
-    choice = choose_lambda(strengths, gradients_of, theory)
-    expected = [gradient_distance(gradients_of(strength), theory) for strength in strengths]
-    np.testing.assert_allclose(choice.distance, expected)
-    assert choice.best == strengths[np.argmin(expected)] == 1e-2

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from network_part import chosen_ridge, options_of
+from network_part import chosen, options_of
 from network_set import TEST
 from network_theory import theory_table
 
@@ -68,7 +68,7 @@ def main(snakemake):
         spectra.flux[np.ix_(train, pixels)],
         spectra.ivar[np.ix_(train, pixels)],
         values[train],
-        ridge=chosen_ridge(inputs.ridge),
+        ridge=chosen(inputs.ridge, "ridge"),
         n_iterations=network["scan"]["iterations"],
         seed=params.seed,
         threads=snakemake.threads,

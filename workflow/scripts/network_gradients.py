@@ -4,15 +4,22 @@ import numpy as np
 import pandas as pd
 from astropy.table import Table
 from network_part import prior_of
-from network_plain import central_gradients
 
 from labeltransfer.catalogs.tables import read_table, write_csv, write_table
+from labeltransfer.models.cannon import predict
 from labeltransfer.models.files import load_model
 from labeltransfer.models.network import network_gradients
 from labeltransfer.runtime import job, provenance
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.gradient_correlation import gradient_correlation
 from labeltransfer.validation.shift import linear_response
+
+
+def central_gradients(model, point, steps):
+    """Half the change of flux (k, p) from minus to plus the step in each label, as for networks and theory."""
+    steps = np.diag(steps)
+    return 0.5 * (predict(model, point + steps) - predict(model, point - steps))
+
 
 GRADIENTS = {"network": network_gradients, "cannon": central_gradients}
 

@@ -38,10 +38,10 @@ def options_of(theory, names, network, method):
     return options
 
 
-def chosen_ridge(path):
-    """The ridge that cross-validation chose."""
+def chosen(path, column):
+    """The number in the row of a table that was chosen: a ridge or a strength."""
     table = pd.read_csv(path)
-    return float(table["ridge"][table["chosen"]].iloc[0])
+    return float(table[column][table["chosen"]].iloc[0])
 
 
 def main(snakemake):
@@ -57,7 +57,8 @@ def main(snakemake):
         training.flux[:, part],
         training.ivar[:, part],
         training_labels(training, names),
-        ridge=chosen_ridge(inputs.ridge),
+        ridge=chosen(inputs.ridge, "ridge"),
+        l1=chosen(inputs.strength, "strength") if method == "l1" else 0.0,
         n_iterations=params.network["iterations" if method == "prior" else "comparison_iterations"],
         seed=params.seed,
         first_pixel=part.start,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from network_part import chosen_ridge, options_of, prior_of, training_labels
+from network_part import chosen, options_of, prior_of, training_labels
 
 from labeltransfer.catalogs.tables import read_table, write_csv
 from labeltransfer.models.cannon import spread_starts
@@ -40,7 +40,7 @@ def main(snakemake):
     pixels = np.linspace(0, n_pix - 1, min(settings["pixels"], n_pix)).astype(int)
     options = options_of(theory, names, params.network, method)
     options |= {"d_scale": d_scale, "n_iterations": settings["iterations"]}
-    options["ridge"] = chosen_ridge(inputs.ridge if d_scale > 0 else inputs.plain_ridge)
+    options["ridge"] = chosen(inputs.ridge if d_scale > 0 else inputs.plain_ridge, "ridge")
     gradient, steps, points = prior_of(theory, names)
     if d_scale > 0:
         options["gradient"] = gradient[:, :, pixels]

@@ -6,7 +6,6 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from .ab_initio import ELEMENTS
 from .hband import CDELT1, CRVAL1, hband_flux
 from .mock_files import MISSING
 
@@ -16,7 +15,29 @@ _VERSION = {"dr2": "v603", "dr3": "l30e.2"}
 #: Order of the vector column ELEM of DR12, in which these are [X/M] and the others [X/H].
 ELEM = ("Al", "Ca", "C", "Fe", "K", "Mg", "Mn", "Na", "Ni", "N", "O", "Si", "S", "Ti", "V")
 _RELATIVE_TO_M = ("C", "N", "O", "Mg", "Si", "S", "Ca", "Ti")
-_ELEMENTS = {"dr2": ELEM, "dr3": ELEMENTS}
+#: Order of the vector column X_H of DR13 and later; lines of neutral and ionised atoms apart for two.
+X_H = (
+    "C",
+    "CI",
+    "N",
+    "O",
+    "Na",
+    "Mg",
+    "Al",
+    "Si",
+    "P",
+    "S",
+    "K",
+    "Ca",
+    "Ti",
+    "TiII",
+    "V",
+    "Cr",
+    "Mn",
+    "Fe",
+    "Co",
+)
+X_H += ("Ni", "Cu", "Ge", "Ce", "Rb", "Y", "Nd")
 
 _BAD_FLAGS = (1 << 23, 1 << 19, 1 << 20, 1 << 3, 1 << 4)  # STAR_BAD, M_H and ALPHA_M BAD and WARN
 _HARMLESS_FLAGS = (1 << 9, 1 << 11)  # COLORTE_WARN, SN_WARN
@@ -147,12 +168,17 @@ def allstar_table(rows, stars, release):
         out[f"{name}_ERR"] = np.where(missing, -1.0, rows[f"{label}_err"]).astype(np.float32)
     out["TEFF"].unit = out["TEFF_ERR"].unit = "K"
     out["ASPCAPFLAG"] = rows["aspcapflag"]
-    for element in _ELEMENTS[release]:
-        label = f"{element.lower()}_h"
-        out[label.upper()] = np.where(missing, MISSING, rows[label]).astype(np.float32)
-    for element in _ELEMENTS[release]:
-        label = f"{element.lower()}_h"
-        out[f"{label.upper()}_ERR"] = np.where(missing, MISSING, rows[f"{label}_err"]).astype(np.float32)
+    for suffix in ("", "_ERR"):
+        if release == "dr2":
+            for element in ELEM:
+                values = rows[f"{element.lower()}_h{suffix.lower()}"]
+                out[f"{element.upper()}_H{suffix}"] = np.where(missing, MISSING, values).astype(np.float32)
+        else:
+            values = np.full((n, len(X_H)), MISSING)
+            for i, element in enumerate(X_H):
+                if f"{element.lower()}_h" in rows.colnames:
+                    values[~missing, i] = rows[f"{element.lower()}_h{suffix.lower()}"][~missing]
+            out[f"X_H{suffix}"] = values.astype(np.float32)
     # A few stars lack the photometry of either kind.
     lost = np.asarray(rows["star"]) % 211 == 210
     out["AK_TARG"] = np.where(lost, -9999.99, rows["ak_targ"]).astype(np.float32)

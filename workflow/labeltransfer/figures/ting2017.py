@@ -565,18 +565,24 @@ def figure_d_scale(scan, archive_kind, *, chosen=10.0):
         else:
             axes.set_ylim(robust_range(grid, (0, 100), pad=0.1))
         at_chosen = median[np.searchsorted(places, chosen)]
+        words = rf"median {format_number(at_chosen)} at $D_{{\rm scale}}$ = {chosen:g}"
+        here = grid[:, np.searchsorted(places, chosen)]
+        if quantity == "correlation" and np.isfinite(here).any():
+            lowest = int(np.nanargmin(here))
+            words += f"\nlowest: {short_symbol(names[lowest])}, {format_number(here[lowest])}"
         axes.axvline(chosen, color="black", linestyle=":", linewidth=0.8, zorder=1)
         _print_in_corner(
             axes,
-            rf"median {format_number(at_chosen)} at $D_{{\rm scale}}$ = {chosen:g}",
+            words,
             (0.03, 0.96) if quantity == "scatter_ratio" else (0.97, 0.04),
             ha="left" if quantity == "scatter_ratio" else "right",
             gid="statistics",
         )
     _set_d_scale_axis(panels[-1], places)
-    for axes, values in zip(panels, quantities.values(), strict=True):
-        ends = [_last_value(d_scale[label == name], values[label == name]) for name in names]
-        _names_beside(axes, [short_symbol(name) for name in names], ends)
+    # Correlations all end at 1: only the scatter tells the labels apart.
+    ratio = quantities["scatter_ratio"]
+    ends = [_last_value(d_scale[label == name], ratio[label == name]) for name in names]
+    _names_beside(panels[0], [short_symbol(name) for name in names], ends)
     panels[-1].set_xlabel(r"strength of the prior, $D_{\rm scale}$")
     mark_archive(figure, archive_kind)
     return figure
@@ -617,14 +623,22 @@ def _names_beside(axes, names, values, gap=0.058):
         axes.annotate(
             names[row],
             xy=(1.0, height),
-            xytext=(1.07, place),
+            xytext=(1.09, place),
             xycoords="axes fraction",
             textcoords="axes fraction",
             ha="left",
             va="center",
             fontsize=7.5,
             color="0.2",
-            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.4, "shrinkA": 1, "shrinkB": 0},
+            # from the left end of the name, so that no line crosses it
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "0.6",
+                "linewidth": 0.4,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0.0, 0.5),
+            },
             annotation_clip=False,
         )
 
@@ -851,7 +865,8 @@ def figure_shift_test(shifts, archive_kind, *, y_range=(-0.6, 1.6)):
                 **options,
             )
             for beyond, edge, arrow in ((y > high, high, 6), (y < low, low, 7)):
-                axes.plot(x[beyond], np.full(beyond.sum(), edge), marker=arrow, clip_on=False, **options)
+                if beyond.any():  # an unclipped line without points would move the layout
+                    axes.plot(x[beyond], np.full(beyond.sum(), edge), marker=arrow, clip_on=False, **options)
         found = fraction[(method == name) & np.isfinite(fraction)]
         handles.append(Line2D([], [], linestyle="none", marker=marker, color=color))
         words.append(f"{title}: median {format_number(_median(found))}")
@@ -860,16 +875,18 @@ def figure_shift_test(shifts, archive_kind, *, y_range=(-0.6, 1.6)):
         say_no_stars(axes)
     else:
         amounts = ", ".join(f"{value:+g}" for value in all_shifts).replace("-", MINUS)
-        axes.legend(
+        axes.set_title(
+            f"one abundance shifted by {amounts} dex"
+            + (" (up full, down open)" if all_shifts[0] < 0 < all_shifts[-1] else ""),
+            fontsize=8.5,
+        )
+        figure.legend(
             handles,
             words,
-            title=f"one abundance shifted by {amounts} dex"
-            + (" (up full, down open)" if all_shifts[0] < 0 < all_shifts[-1] else ""),
-            title_fontsize=8,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1.0),
+            loc="outside lower center",
             ncols=max(1, min(4, len(words))),
-            handletextpad=0.2,
+            handletextpad=0.1,
+            columnspacing=1.2,
         )
         for height, word in ((1.0, "measured"), (0.0, "inferred")):
             axes.annotate(

@@ -4,29 +4,11 @@ From theory they are differences of ab initio spectra that were convolved to the
 its pixels and normalised exactly as the data; from a model they are differences of its predictions.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from labeltransfer.archives.ab_initio import reference_points, step_pair
 from labeltransfer.spectra.normalise import normalise
-
-
-class LambdaChoice(NamedTuple):
-    """Strengths of a penalty, how far each one's gradients are from theory, and the one that is closest.
-
-    Attributes
-    ----------
-    best : float
-    strengths : (m,) array
-    distance : (m,) array
-        See `gradient_distance`.
-    """
-
-    best: float
-    strengths: np.ndarray
-    distance: np.ndarray
 
 
 def stepped_name(label):
@@ -124,52 +106,3 @@ def gradient_spectra(models, reference, labels, steps, grid, kernel, ivar=None):
     change = normalised[: len(plus)] - normalised[len(plus) :]
     width = models.step[plus] - models.step[minus]
     return change * (np.asarray(steps, dtype=float) / width)[:, None]
-
-
-def gradient_distance(gradients, theory):
-    """How far gradients are from theory: mean over labels of |g - t|^2 / |t|^2, over the pixels known in all.
-
-    Parameters
-    ----------
-    gradients, theory : (k, p) arrays
-        NaN where unknown.
-
-    Returns
-    -------
-    float
-        0 where they agree, 1 for gradients that are zero.
-
-    Raises
-    ------
-    ValueError
-        If there is no pixel to compare at.
-    """
-    gradients, theory = np.asarray(gradients, dtype=float), np.asarray(theory, dtype=float)
-    known = (np.isfinite(gradients) & np.isfinite(theory)).all(axis=0)
-    if not known.any():
-        raise ValueError("gradients and theory have no pixel in common that is finite for every label")
-    power = (theory[:, known] ** 2).sum(axis=1)
-    miss = ((gradients - theory)[:, known] ** 2).sum(axis=1)
-    informative = power > 0
-    return float(np.mean(miss[informative] / power[informative]))
-
-
-def choose_lambda(strengths, gradients_of, theory):
-    """The strength of an L1 penalty whose gradients are closest to theory (Ting et al. 2017, section 3).
-
-    Parameters
-    ----------
-    strengths : (m,) array
-        Values of Lambda, over six decades in the paper.
-    gradients_of : callable
-        Trains with one strength and returns the (k, p) gradients.
-    theory : (k, p) array
-        Gradients from theory.
-
-    Returns
-    -------
-    LambdaChoice
-    """
-    strengths = np.asarray(strengths, dtype=float)
-    distance = np.array([gradient_distance(gradients_of(strength), theory) for strength in strengths])
-    return LambdaChoice(float(strengths[np.argmin(distance)]), strengths, distance)

@@ -37,15 +37,22 @@ _FIRST_WEIGHTS = 0.5
 _FIRST_DAMPING = 0.05
 # Training of a pixel ends when an accepted step lowers its loss by less than this fraction.
 _LOSS_TOLERANCE = 1e-6
-_L1_ITERATIONS = int(__import__("os").environ.get("L1IT", 3))
+_L1_ITERATIONS = 3
 # Residuals of stars left out are cut at this many (robust) standard deviations.
 _LEFT_OUT_CLIP = 4.0
-# Label fits stop when the expected drop of chi2 is below the first, and count as converged below the second.
-_CHI2_STOP = 1e-8
+# The last steps of label fits are those expected to lower chi2 by less than this, in float64 and before that
+# in float32; fits count as converged below the third.
+_CHI2_STOP = 1e-6
+_CHI2_POLISHED = 1e-4
 _CHI2_CONVERGED = 1e-4
+# From this on the change of chi2's slope tells of its second derivatives.
+_CHI2_NEAR = 10.0
 # Starts are followed on about this many pixels, in float32, for a few iterations; the best is polished.
+# So few pixels may say little of a label: a prior as wide as 3 times its spread keeps it in the range.
 _COARSE_PIXELS = 450
-_COARSE_ITERATIONS = 4
+_COARSE_ITERATIONS = 3
+_COARSE_STOP = 3.0
+_COARSE_PRIOR = 1 / 3**2
 # A second minimum is polished too if it is this far from the best (in chi2) and not worse by more than that.
 _DISTINCT = 5.0
 _RIVAL = 50.0
@@ -937,43 +944,82 @@ def _normal_equations(x, point, star, flux, weight, tables):
     return chi2, right, normal
 
 
-def _newton(right, normal, damping):
-    """Steps of damped normal equations, and the drop of chi2 that the undamped ones expect."""
+def _newton(right, normal, missing, damping):
+    """Steps of damped normal equations, and the drop of chi2 that the undamped ones expect.
+
+    ``missing`` is what `_secant` adds to the matrix; where it makes chi2 fall without end it is set to zero.
+    """
     length = np.sqrt(np.maximum(np.einsum("nkk->nk", normal), 1e-30))
-    unit = normal / (length[:, :, None] * length[:, None, :])
-    k = unit.shape[1]
-    diagonal = np.arange(k)
-    unit[:, diagonal, diagonal] += damping[:, None] + 1e-12
-    step = np.linalg.solve(unit, (right / length)[:, :, None])[:, :, 0] / length
+    diagonal = np.arange(normal.shape[1])
+
+    def solve(rows):
+        unit = (normal[rows] + missing[rows]) / (length[rows, :, None] * length[rows, None, :])
+        unit[:, diagonal, diagonal] += damping[rows, None] + 1e-12
+        return np.linalg.solve(unit, (right[rows] / length[rows])[:, :, None])[:, :, 0] / length[rows]
+
+    step = solve(slice(None))
+    wrong = (step * right).sum(axis=1) < 0
+    if wrong.any():
+        missing[wrong] = 0.0
+        step[wrong] = solve(wrong)
     return step, (step * right).sum(axis=1)
 
 
-def _descend(x, point, star, flux, weight, tables, n_iterations, stop):
-    """Levenberg-Marquardt of stars from given points: labels, chi2, curvature, expected further drop."""
+def _secant(normal, missing, step, change, near):
+    """What normal equations lack of the second derivatives of chi2, from the change of its slope in a step.
+
+    Gauss-Newton leaves out residuals times second derivatives of the model, and converges slowly where they
+    matter; this is the update of BFGS, made where the step is ``near`` a minimum and finds chi2 convex.
+    """
+    turned = np.einsum("nkl,nl->nk", normal + missing, step)
+    expected, found = (turned * step).sum(axis=1), (change * step).sum(axis=1)
+    use = near & (expected > 0) & (found > 0.1 * expected)
+    missing = np.where(use[:, None, None], missing, 0.0)
+    for vector, length in ((change, found), (turned, -expected)):
+        missing[use] += vector[use, :, None] * vector[use, None, :] / length[use, None, None]
+    return missing
+
+
+def _descend(x, point, star, flux, weight, tables, n_iterations, stop, prior=0.0):
+    """Levenberg-Marquardt of stars from given points: labels, chi2, curvature, expected further drop.
+
+    A fit ends with a step that is expected to lower chi2 by less than ``stop``; it is taken, and its drop
+    believed, without evaluating the model again.  ``prior`` times the squared labels is added to chi2.
+    """
     rounding = 1e-5 if tables.inner.dtype == np.float32 else 1e-14
-    chi2, right, normal = _normal_equations(x, point, star, flux, weight, tables)
+
+    def evaluate(x, point, star):
+        chi2, right, normal = _normal_equations(x, point, star, flux, weight, tables)
+        x = x[point]
+        return chi2 + prior * (x * x).sum(axis=1), right - prior * x, normal + prior * np.eye(x.shape[1])
+
+    chi2, right, normal = evaluate(x, point, star)
     x = x[point]
-    damping = np.full(len(x), 1e-3)
-    drop = np.full(len(x), np.inf)
+    damping, missing = np.full(len(x), 1e-3), np.zeros_like(normal)
     active = np.arange(len(x))
     for iteration in range(n_iterations + 1):
-        step, expected = _newton(right[active], normal[active], damping[active])
-        drop[active] = expected
+        lacking = missing[active]
+        step, expected = _newton(right[active], normal[active], lacking, damping[active])
+        missing[active] = lacking
         # a step that damping has made small says nothing of convergence
         left = ((expected > stop) | (damping[active] > 0.1)) & (damping[active] < 1e10)
-        active, step = active[left], step[left]
+        active, step, near = active[left], step[left], expected[left] < _CHI2_NEAR
         if not len(active) or iteration == n_iterations:
             break
-        trial = _normal_equations(
-            x[active] + step, np.arange(len(active)), star[active], flux, weight, tables
-        )
+        trial = evaluate(x[active] + step, np.arange(len(active)), star[active])
         better = trial[0] < chi2[active] + rounding * chi2[active]
         moved = active[better]
         x[moved] += step[better]
+        change = right[moved] - trial[1][better]
         for old, new in zip((chi2, right, normal), trial, strict=True):
             old[moved] = new[better]
+        missing[moved] = _secant(normal[moved], missing[moved], step[better], change, near[better])
         damping[active] = np.where(better, np.maximum(damping[active] / 10, 1e-9), damping[active] * 10)
-    return x, chi2, normal, _newton(right, normal, np.zeros(len(x)))[1]
+    step, drop = _newton(right, normal, missing, np.zeros(len(x)))
+    last = drop <= stop
+    x[last] += step[last]
+    chi2[last] = np.maximum(chi2[last] - drop[last], 0.0)
+    return x, chi2, normal, drop
 
 
 def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iterations=30, dtype=np.float32):
@@ -1009,8 +1055,10 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
 
     Notes
     -----
-    All starts are followed for a few steps on every few pixels; the best, and the best of those that lead
-    elsewhere if it is close, then go on with all pixels, the lower one to convergence.
+    All starts are followed for a few steps on every few pixels, those that lead elsewhere than the best for
+    a few more; the best, and the best of the others if it is close, then go on with all pixels, the lower
+    one to convergence.  Steps are those of Gauss and Newton; near the minimum the change of the slope adds
+    what these leave out, without which bright stars that the model does not quite describe converge slowly.
     """
     if np.ndim(flux) != 2 or np.shape(flux) != np.shape(ivar):
         raise ValueError(
@@ -1067,29 +1115,31 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
 def _best_start(starts, star, some_flux, some_weight, flux, weight, coarse, fast, n_iterations):
     """Labels near the lowest minimum that any start leads to, for each star, and the start."""
     m, n = len(starts), len(star)
-    x, chi2, normal, _ = _descend(
-        starts,
-        np.repeat(np.arange(m), n),
-        np.tile(star, m),
-        some_flux,
-        some_weight,
-        coarse,
-        _COARSE_ITERATIONS,
-        1e-2,
-    )
-    x, chi2 = x.reshape(m, n, -1), chi2.reshape(m, n)
-    rows = np.arange(n)
-    # the first start that comes as low as the lowest, but for what a coarse descent leaves undone
-    best = np.argmax(chi2 <= chi2.min(axis=0) + 0.1, axis=0)
-    away = x - x[best, rows]
-    distance = np.einsum("mnk,nkl,mnl->mn", away, normal.reshape(m, n, *normal.shape[1:])[best, rows], away)
-    rival = np.where(distance > _DISTINCT, chi2, np.inf)
+    x = np.repeat(starts[:, None], n, axis=1)
+    chi2, normal = np.full((m, n), np.inf), np.zeros((*x.shape, x.shape[2]))
+    rows, left = np.arange(n), np.ones((m, n), dtype=bool)
+    for first in (True, False):
+        start, row = np.nonzero(left)
+        # at first the model is the same for all stars
+        points, point = (starts, start) if first else (x[left], np.arange(len(start)))
+        chi2[~left] = np.inf
+        x[left], chi2[left], normal[left], _ = _descend(
+            points, point, star[row], some_flux, some_weight, coarse,
+            _COARSE_ITERATIONS, _COARSE_STOP, _COARSE_PRIOR,
+        )  # fmt: skip
+        # the first start that comes as low as the lowest, but for what a coarse descent leaves undone
+        best = np.argmax(chi2 <= chi2.min(axis=0) + 0.1, axis=0)
+        away = x - x[best, rows]
+        distance = np.einsum("mnk,nkl,mnl->mn", away, normal[best, rows], away)
+        rival = np.where((distance > _DISTINCT) & (chi2 < chi2[best, rows] + _RIVAL), chi2, np.inf)
+        left = np.isfinite(rival)
+        left[best, rows] = True
     second = np.argmin(rival, axis=0)
-    also = np.flatnonzero(rival[second, rows] < chi2[best, rows] + _RIVAL)
+    also = np.flatnonzero(np.isfinite(rival[second, rows]))
     candidates = np.concatenate([x[best, rows], x[second[also], also]])
     stars = np.concatenate([star, star[also]])
     polished, cost, _, _ = _descend(
-        candidates, np.arange(len(stars)), stars, flux, weight, fast, n_iterations, 1e-5
+        candidates, np.arange(len(stars)), stars, flux, weight, fast, n_iterations, _CHI2_POLISHED
     )
     found, won = polished[:n], best.copy()
     swap = cost[n:] < cost[:n][also] - 1e-2

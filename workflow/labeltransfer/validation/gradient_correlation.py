@@ -41,6 +41,24 @@ def gradient_correlation(gradients, theory, weight=None):
     return correlation
 
 
+def closeness(gradients, theory):
+    """How close gradients at several reference points are to theory's: their mean correlation.
+
+    Parameters
+    ----------
+    gradients, theory : (R, k, p) arrays
+        At R reference points.
+
+    Returns
+    -------
+    float
+        Mean over reference points and labels; a gradient that does not vary, such as that of a model without
+        the label, counts as no correlation.  A distance |g - t| would prefer such a model to one with noise.
+    """
+    found = [gradient_correlation(g, t) for g, t in zip(gradients, theory, strict=True)]
+    return float(np.nan_to_num(found).mean())
+
+
 def correlation_table(gradients, theory, label_names, weight=None):
     """Correlations of the gradients of several methods with theory: what Fig. 3 (right) is drawn from.
 
