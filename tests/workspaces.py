@@ -11,7 +11,18 @@ from typing import NamedTuple
 
 import pytest
 
-PARTS = ("Snakefile", "config", "envs", "profiles", "resources", "workflow")
+PARTS = (
+    "CITATION.cff",
+    "LICENSE",
+    "README.md",
+    "requirements.txt",
+    "Snakefile",
+    "config",
+    "envs",
+    "profiles",
+    "resources",
+    "workflow",
+)
 
 
 class Workspace(NamedTuple):
@@ -51,14 +62,14 @@ class Workspace(NamedTuple):
         assert run.returncode != 0, run.stdout[-8000:]
         return run.stdout
 
-    def kill_when(self, there, *arguments, jobs_too=True):
+    def kill_when(self, there, *arguments, jobs_too=True, **variables):
         """Start a run, and kill it with or without its jobs as soon as `there(folder)` is true."""
         log = self.folder / "killed.log"
         with log.open("ab") as stream:
             run = subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.folder,
-                env=self.environment(),
+                env=self.environment(**variables),
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,
@@ -100,3 +111,14 @@ def workspace(clone, tmp_path_factory):
         return Workspace(folder)
 
     return make
+
+
+def with_results_of(folder, made):
+    """A workspace with the results, logs and records of a run in another folder; returns the workspace.
+
+    Files are shared, which does no harm: whatever is written takes the place of a file and does not change it.
+    """
+    for part in ("results", "logs"):
+        shutil.copytree(folder / part, made.folder / part, copy_function=os.link)
+    shutil.copytree(folder / ".snakemake", made.folder / ".snakemake", ignore=shutil.ignore_patterns("locks"))
+    return made

@@ -10,6 +10,7 @@ import pytest
 from labeltransfer.models import files
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.files import load_model, load_provenance, save_model
+from labeltransfer.spectra.hdf5 import new_file
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_model_comes_back_as_it_was(tmp_path, model):
     assert [p.name for p in tmp_path.iterdir()] == ["model.h5"]
     with h5py.File(path) as file:
         assert file.attrs["format"] == "labeltransfer-model"
-        assert file.attrs["version"] == 1
+        assert file.attrs["version"] == 2
         assert file.attrs["kind"] == "cannon"
 
 
@@ -98,33 +99,45 @@ def test_other_kinds_find_their_class(tmp_path, monkeypatch):
         load_model(tmp_path / "model.h5")
 
 
-def test_wrong_files_are_named_with_the_cure(tmp_path, model):
+def test_wrong_files_are_named_with_the_cure(tmp_path, model, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"none.h5: no such model file; train a model first"):
         load_model(tmp_path / "none.h5")
     path = tmp_path / "model.h5"
-    path.write_text("SIMPLE  =")
-    with pytest.raises(ValueError, match=r"model.h5: expected a model file .* train it again"):
+    for content in (b"", b"SIMPLE  =", bytes(1000), b"labeltransfer-model 2 sha256 " + b"0" * 600):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"model.h5: expected a model file .* train it again"):
+            load_model(path)
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = "labeltransfer-spectra"
+    with pytest.raises(
+        ValueError, match=r"model.h5: expected a model file .* give the path of a trained model"
+    ):
         load_model(path)
     save_model(path, model)
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"model.h5: expected a model file .* train it again"):
+    for size in (600, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"model.h5: damaged: .* delete it and train it again"):
+            load_model(path)
+    with monkeypatch.context() as later:
+        later.setattr(files, "VERSION", 99)
+        save_model(path, model)
+    with pytest.raises(ValueError, match=r"model.h5: of format version 99, this package reads 2; train it"):
         load_model(path)
-    with h5py.File(path, "w") as file:
-        file.attrs["format"] = "labeltransfer-spectra"
-    with pytest.raises(ValueError, match=r"model.h5: .*found format 'labeltransfer-spectra'; give the path"):
+    with new_file(path, f"{files.FORMAT} {files.VERSION}") as (file, _):
+        file.attrs["kind"] = "cannon"
+    with pytest.raises(ValueError, match=r"model.h5: a cannon model must hold 'label_names', not found"):
         load_model(path)
-    save_model(path, model)
-    with h5py.File(path, "a") as file:
-        file.attrs["version"] = 99
-    with pytest.raises(
-        ValueError, match=r"model.h5: of format version 99, this package reads up to 1; update"
-    ):
-        load_model(path)
-    save_model(path, model)
-    with h5py.File(path, "a") as file:
-        del file["theta"]
-    with pytest.raises(
-        ValueError, match=r"model.h5: a cannon model must hold 'theta', not found; train it again"
-    ):
-        load_model(path)
+
+
+def test_a_flipped_bit_is_noticed_before_hdf5_sees_it(tmp_path, model, rng, monkeypatch):
+    path = tmp_path / "model.h5"
+    save_model(path, model, {"settings": '{"order": 2}'})
+    whole = path.read_bytes()
+    monkeypatch.setattr(files.h5py, "File", None)
+    for position in [0, 20, 100, 511, 512, len(whole) - 1, *rng.choice(len(whole), 200)]:
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << rng.integers(8)
+        path.write_bytes(flipped)
+        with pytest.raises(ValueError, match=r"model.h5: .*train it again"):
+            load_model(path)

@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 SMALL = Path(__file__).with_name("small.yaml")
+WATCH = Path(__file__).with_name("watch")
 
 
 def digests(folder):
@@ -54,22 +56,57 @@ MOMENTS = {
 }
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-def test_killed_runs_end_with_the_same_bytes(small_run, workspace):
-    killed = workspace("killed")
+@pytest.fixture(scope="module")
+def killed_run(workspace, tmp_path_factory):
+    """A run whose driver is killed at four moments, and in between a job of every script, twice."""
+    if not Path("/proc").is_dir():
+        pytest.skip("looks for processes in /proc")
+    killed, diary = workspace("killed"), tmp_path_factory.mktemp("diary")
+    arguments = ("--configfile", SMALL, "--retries", "2")
+    watched = {"PYTHONPATH": str(WATCH), "WATCH_DIARY": str(diary), "WATCH_KILLS": "1"}
     for what, (there, jobs_too) in MOMENTS.items():
         assert not there(killed.folder), f"{what}: over before it could be disturbed"
-        killed.kill_when(there, "--configfile", SMALL, jobs_too=jobs_too)
+        killed.kill_when(there, *arguments, jobs_too=jobs_too, **watched)
         if jobs_too:
             wait_for_silence(killed.folder)
         assert not (killed.folder / "results" / "ho2017" / "complete.json").exists()
         # The lock of a run that lives no more is for a person to remove, and the message says how.
-        assert "--unlock" in killed.fail("--configfile", SMALL)
+        assert "--unlock" in killed.fail(*arguments)
         killed.succeed("--configfile", SMALL, "--unlock")
-    killed.succeed("--configfile", SMALL)
+    killed.succeed(*arguments, **watched)
     wait_for_silence(killed.folder)
+    return killed, [line.split("\t") for line in (diary / "diary.txt").read_text().splitlines()]
+
+
+def test_killed_runs_end_with_the_same_bytes(small_run, killed_run):
+    killed = killed_run[0]
     expected, found = digests(small_run), digests(killed.folder)
     assert len(expected) > 600
     assert set(found) == set(expected)
     assert [str(path) for path in sorted(expected) if found[path] != expected[path]] == []
     assert "Nothing to be done" in killed.succeed("--configfile", SMALL)
+
+
+def test_a_job_of_every_stage_was_killed_and_nothing_whole_was_made_anew(small_run, killed_run):
+    diary = killed_run[1]
+    begun = Counter(line[1] for line in diary if line[0] == "begin")
+    struck = Counter(line[1] for line in diary if line[0] == "killed")
+    assert len(begun) > 18
+    assert set(struck) == set(begun), "a script whose jobs write nothing?"
+    # One log for each job of the study; two jobs at most go with each driver.
+    jobs = len(list((small_run / "logs").rglob("*.log")))
+    assert jobs + struck.total() <= begun.total() <= jobs + struck.total() + 2 * len(MOMENTS)
+
+
+def test_every_file_is_on_the_disk_before_it_gets_its_name(killed_run):
+    killed, diary = killed_run
+    renamed = {line[2]: line[0] for line in diary if line[0] in ("fsync", "cached")}
+    results = killed.folder / "results"
+    files = {str(path.relative_to(killed.folder)) for path in results.rglob("*") if path.is_file()}
+    files = {path for path in files if not path.endswith(".snakemake_timestamp")}
+    assert len(files) > 650
+    assert sorted(files - set(renamed)) == [], "written without a temporary file, or left over"
+    # The many files of the mock are sent to the disk together, at the end of their job.
+    cached = {line[1] for line in diary if line[0] == "cached"}
+    assert cached == {"mock_catalogs", "mock_spectra"}
+    assert cached == {line[1] for line in diary if line[0] == "sync"}

@@ -1,5 +1,6 @@
 """Choose the lines that matter at one reference point."""
 
+from labeltransfer.atomic import atomic_path
 from labeltransfer.runtime import job
 from labeltransfer.synthesis.lines import line_list
 from labeltransfer.synthesis.sme import LIMITS, select_lines
@@ -21,7 +22,8 @@ def main(snakemake):
     chosen = chosen_lines(
         snakemake.input.archives, params.reference, params.threshold, params.molecule_threshold
     )
-    chosen.write(snakemake.output.lines, overwrite=True)
+    with atomic_path(snakemake.output.lines) as temporary:
+        chosen.write(temporary, format="fits", overwrite=True)
 
 
 if "snakemake" in globals():

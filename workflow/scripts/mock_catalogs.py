@@ -25,6 +25,7 @@ def main(snakemake):
         os.replace(written, wanted)
     write_truth(universe, folder, release)
     print(f"{len(write_aspcapstar(universe, folder, release))} aspcapStar files")
+    os.sync()
 
 
 if "snakemake" in globals():

@@ -1,6 +1,7 @@
 """Write one part of the spectra of a release of the mock archive."""
 
 import json
+import os
 from pathlib import Path
 
 from mock_catalogs import mock_release
@@ -21,6 +22,7 @@ def main(snakemake):
     rows = chunk_rows(len(release_visits(universe, release)), wildcards.item)
     written = write_spectra(universe, folder, release, rows)
     print(f"{len(written)} files of rows {rows.start} to {rows.stop}")
+    os.sync()  # thousands of small files reach the disk before the note that they are there
     with atomic_path(snakemake.output.written) as temporary:
         temporary.write_text(
             json.dumps({"release": release, "archive": "mock", "files": len(written)}) + "\n"

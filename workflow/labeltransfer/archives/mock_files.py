@@ -1,5 +1,6 @@
 """Bytes of the mock archive's FITS files: the same input gives the same bytes, and quickly."""
 
+import glob
 import io
 import os
 
@@ -55,8 +56,13 @@ def table_bytes(table, title):
 
 
 def replace_file(path, content):
-    """Write `content` to a temporary file beside `path` and move it into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write `content` to a temporary file beside `path` and move it into place.
+
+    Thousands of such files are not sent to the disk one by one (as `atomic_path` does): that is left to the caller.
+    """
+    for left in path.parent.glob(f".part-*-{glob.escape(path.name)}"):
+        left.unlink(missing_ok=True)
+    temporary = path.with_name(f".part-{os.getpid()}-{path.name}")
     temporary.write_bytes(content)
     os.replace(temporary, path)
 

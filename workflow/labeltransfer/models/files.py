@@ -1,21 +1,23 @@
 """One file format for trained models: HDF5 that says what it is, and never a pickle.
 
 The root group holds ``format``, ``version`` and ``kind``; arrays of the model are datasets, its numbers and
-names attributes, and the group ``provenance`` says how it was made.
+names attributes, and the group ``provenance`` says how it was made. The file begins with a line of text that
+holds its sha256, so that damage is noticed before the HDF5 library stumbles over it.
 """
 
+import contextlib
 import os
 from dataclasses import MISSING, fields
-from pathlib import Path
 
 import h5py
 import numpy as np
 
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.network import NetworkModel
+from labeltransfer.spectra.hdf5 import check_plain, new_file, read_seal
 
 FORMAT = "labeltransfer-model"
-VERSION = 1
+VERSION = 2
 
 #: The model class of each kind; a class is a dataclass of arrays, numbers, strings and tuples of strings.
 KINDS = {model.kind: model for model in (CannonModel, NetworkModel)}
@@ -37,13 +39,13 @@ def save_model(path, model, provenance=None):
     ------
     TypeError
         If the model is of no known kind.
+    OSError
+        If it cannot be written, as on a full disk.
     """
     kind = getattr(model, "kind", None)
     if type(model) is not KINDS.get(kind):
         raise TypeError(f"a model to save must be one of {', '.join(KINDS)}, not {type(model).__name__}")
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    with h5py.File(partial, "w") as file:
+    with new_file(path, f"{FORMAT} {VERSION}") as (file, _):
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["kind"] = kind
@@ -58,7 +60,6 @@ def save_model(path, model, provenance=None):
         group = file.create_group("provenance")
         for name, value in sorted((provenance or {}).items()):
             group.attrs[name] = value
-    os.replace(partial, path)
 
 
 def load_model(path):
@@ -78,7 +79,7 @@ def load_model(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not a model file, is damaged, or comes from a newer version of this package.
+        If the file is not a model file, is damaged, or of another version of the format.
     """
     with _open(path) as file:
         model = KINDS[file.attrs["kind"]]
@@ -108,25 +109,30 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
+@contextlib.contextmanager
 def _open(path):
-    """The open file, once its format, version and kind are known to be ours."""
+    """The open file, once it is known to be of our format and version, whole, and of a known kind."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path}: no such model file; train a model first")
-    expected = f"expected a model file (HDF5 of format {FORMAT!r})"
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
+    title, whole = read_seal(path)
+    name, _, version = (title or "").rpartition(" ")
+    if name != FORMAT:
         raise ValueError(
-            f"{path}: {expected}, found something that HDF5 cannot read; train it again"
-        ) from error
-    problem = None
-    if file.attrs.get("format") != FORMAT:
-        problem = f"{expected}, found format {file.attrs.get('format')!r}; give the path of a trained model"
-    elif file.attrs["version"] > VERSION:
-        problem = f"of format version {file.attrs['version']}, this package reads up to {VERSION}; update it"
-    elif file.attrs["kind"] not in KINDS:
-        problem = f"expected kind {' or '.join(KINDS)}, found {file.attrs['kind']!r}; update this package"
-    if problem:
-        file.close()
-        raise ValueError(f"{path}: {problem}")
-    return file
+            f"{path}: expected a model file (HDF5 of format {FORMAT!r}), found something else; "
+            "give the path of a trained model, or delete it and train it again"
+        )
+    if version != str(VERSION):
+        raise ValueError(f"{path}: of format version {version}, this package reads {VERSION}; train it again")
+    if not whole:
+        raise ValueError(f"{path}: damaged: its checksum is wrong; delete it and train it again")
+    with h5py.File(path, "r") as file:
+        try:
+            check_plain(file)
+        except OSError as error:
+            raise ValueError(f"{path}: no plain model file: {error}; train it again") from error
+        kind = file.attrs["kind"]
+        if kind not in KINDS:
+            raise ValueError(
+                f"{path}: expected kind {' or '.join(KINDS)}, found {kind!r}; update this package"
+            )
+        yield file

@@ -6,7 +6,6 @@ every part of it carries a checksum, so that damage is noticed on reading. Equal
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +13,12 @@ import h5py
 import numpy as np
 from astropy.table import Table, vstack
 
+from .hdf5 import check_plain, new_file
+
 FORMAT = "labeltransfer-spectra"
-VERSION = 1
+VERSION = 2
 _ROWS = 64  # rows of an HDF5 chunk: just below 1 MiB at 3,626 pixels
 _STARS = 4096  # the same for a column
-_LIBVER = ("v110", "v110")  # the first file format whose own structures are checksummed throughout
 
 
 _NO_STARS = Table({"id": np.zeros(0, "U1")})
@@ -69,36 +69,29 @@ def write_store(path, wavelength, blocks, meta=None):
     ------
     ValueError
         If a block has other shapes or columns; nothing is left on disk then.
+    OSError
+        If it cannot be written, as on a full disk.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".part-{os.getpid()}-{path.name}")
     tables = []
-    try:
-        with h5py.File(partial, "w", libver=_LIBVER) as file:
-            file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-            file.attrs["provenance"] = json.dumps(meta or {}, sort_keys=True)
-            _dataset(file, "wavelength", np.asarray(wavelength, dtype=float))
-            spectra = [
-                _dataset(file, name, np.empty((0, len(wavelength)), "f4")) for name in ("flux", "ivar")
-            ]
-            n = 0
-            for rows in _chunks(blocks, len(wavelength), tables):
-                for dataset, values in zip(spectra, rows, strict=True):
-                    dataset.resize(n + len(values), axis=0)
-                    dataset[n:] = values
-                n += len(rows[0])
-            stars = vstack(tables, join_type="exact", metadata_conflicts="silent") if tables else _NO_STARS
-            group = file.create_group("stars", track_order=True)
-            for name in stars.colnames:
-                values = np.asarray(stars[name])
-                _dataset(group, name, np.char.encode(values, "utf-8") if values.dtype.kind == "U" else values)
-            file.attrs["n_star"] = n
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with new_file(path) as (file, check):
+        file.attrs["format"], file.attrs["version"] = np.bytes_(FORMAT), VERSION
+        text = np.array([json.dumps(meta or {}, sort_keys=True).encode()])
+        file.create_dataset("provenance", data=text, chunks=(1,), fletcher32=True, track_times=False)
+        _dataset(file, "wavelength", np.asarray(wavelength, dtype=float))
+        spectra = [_dataset(file, name, np.empty((0, len(wavelength)), "f4")) for name in ("flux", "ivar")]
+        n = 0
+        for rows in _chunks(blocks, len(wavelength), tables):
+            for dataset, values in zip(spectra, rows, strict=True):
+                dataset.resize(n + len(values), axis=0)
+                dataset[n:] = values
+            check()
+            n += len(rows[0])
+        stars = vstack(tables, join_type="exact", metadata_conflicts="silent") if tables else _NO_STARS
+        group = file.create_group("stars", track_order=True)
+        for name in stars.colnames:
+            values = np.asarray(stars[name])
+            _dataset(group, name, np.char.encode(values, "utf-8") if values.dtype.kind == "U" else values)
+        file.attrs["n_star"] = n
     return n
 
 
@@ -166,8 +159,9 @@ def open_store(path):
         file = h5py.File(path, "r")
     with file:
         with _damage(path):
+            check_plain(file)
             kind = file.attrs.get("format"), file.attrs.get("version")
-            if kind != (FORMAT, VERSION):
+            if kind != (np.bytes_(FORMAT), VERSION):
                 raise StoreError(
                     f"{path}: expected {FORMAT} version {VERSION}: found {kind[0]} version {kind[1]}. "
                     "Delete it and rerun to make it anew"
@@ -183,7 +177,9 @@ def _damage(path):
     """Turn what HDF5 says about damage into a StoreError."""
     try:
         yield
-    except (OSError, KeyError, RuntimeError, TypeError, UnicodeError) as error:
+    except StoreError:
+        raise
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, MemoryError) as error:
         raise StoreError(
             f"{path}: damaged or no store of spectra ({error}). Delete it and rerun to make it anew"
         ) from error

@@ -1,12 +1,10 @@
 """The table of spectra that gradients are taken from: how it is assembled, checked and written."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
+from labeltransfer.atomic import atomic_path
 from labeltransfer.synthesis.steps import Labels
 
 COLUMNS = ("reference", "teff", "logg", "m_h", "vmic", "stepped_label", "step", "flux", "continuum")
@@ -38,7 +36,7 @@ def write_spectrum(path, wavelength, flux, continuum, step, sampling):
     hdu.header["WAVEMED"] = "vacuum"
     for name, value in step.labels._asdict().items():
         hdu.header[name.upper()] = (value, f"of this star [{_UNITS[name]}]")
-    _replace(path, fits.HDUList([fits.PrimaryHDU(), hdu]))
+    _write(path, fits.HDUList([fits.PrimaryHDU(), hdu]))
 
 
 def read_spectrum(path):
@@ -178,12 +176,9 @@ def write_spectra(path, table, wavelength, resolving_power, provenance):
     spectra = fits.BinTableHDU(table, name="SPECTRA")
     pixels = fits.BinTableHDU(Table({"wavelength": wavelength}), name="WAVELENGTH")
     pixels.columns["wavelength"].unit = "Angstrom"
-    _replace(path, fits.HDUList([primary, spectra, pixels]))
+    _write(path, fits.HDUList([primary, spectra, pixels]))
 
 
-def _replace(path, hdus):
-    """Write beside the target and move, so that no reader meets half a file."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    hdus.writeto(temporary, overwrite=True)
-    os.replace(temporary, path)
+def _write(path, hdus):
+    with atomic_path(path) as temporary:
+        hdus.writeto(temporary, overwrite=True)
