@@ -1,5 +1,6 @@
 """The ledger knows every row once; tables survive the disk."""
 
+import itertools
 import os
 
 import numpy as np
@@ -8,10 +9,21 @@ import pyarrow.parquet as pq
 import pytest
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Column, MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table, vstack
 
-from labeltransfer.catalogs.ledger import COLUMNS, assemble, count_fates
-from labeltransfer.catalogs.tables import read_table, write_csv, write_parquet, write_table
+from labeltransfer.catalogs import ledger as ledgers
+from labeltransfer.catalogs import tables
+from labeltransfer.catalogs.ledger import COLUMNS, count_fates, ledger_blocks
+from labeltransfer.catalogs.tables import (
+    count_rows,
+    iterate_table,
+    read_table,
+    write_blocks,
+    write_csv,
+    write_parquet,
+    write_parquet_blocks,
+    write_table,
+)
 
 
 def rejected(ids, stage, reason, catalog="survey", **more):
@@ -21,6 +33,12 @@ def rejected(ids, stage, reason, catalog="survey", **more):
 
 def fates(ids, fate, catalog="survey", **more):
     return pd.DataFrame({"id": ids, "catalog": catalog, "fate": fate, **more})
+
+
+def assemble(survey_ids, reference_ids, rejected, fates):
+    """The ledger as one table, put together from blocks."""
+    found = ledgers.assemble(survey_ids, reference_ids, rejected, [fates])
+    return pd.concat(list(ledger_blocks(found, max(2, len(survey_ids) // 3))), ignore_index=True)
 
 
 def test_each_row_has_one_fate():
@@ -44,9 +62,15 @@ def test_each_row_has_one_fate():
         ["reference", "r0", 0, "trained on", "", ""],
         ["reference", "r1", 1, "not observed by the survey", "", ""],
     ]
-    counts = count_fates(ledger)
-    assert counts["rows"].sum() == 6
-    assert counts.loc[counts["reason"] == "later", "rows"].tolist() == [1]
+    stages = [rejected(["a", "b", "c"], "s", "r"), rejected(["d"], "s", "q")]
+    ends = [fates(["e"], "labelled"), fates(["x"], "trained on", "reference")]
+    found = ledgers.assemble(["a", "b", "c", "d", "e"], ["x"], stages, ends)
+    assert count_fates(found).to_numpy().tolist() == [
+        ["survey", "rejected", "s", "r", 3],
+        ["survey", "labelled", "", "", 1],
+        ["survey", "rejected", "s", "q", 1],
+        ["reference", "trained on", "", "", 1],
+    ]
 
 
 def test_the_same_id_in_both_catalogues_is_two_rows():
@@ -202,16 +226,101 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     write_table(a_table(), path)
     before = path.read_bytes()
 
-    def break_off(self, name, **_):
-        with open(name, "wb") as half:
-            half.write(b"half")
+    def break_off(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(fits.HDUList, "writeto", break_off)
+    def broken_blocks():
+        yield a_table()
+        break_off()
+
+    with pytest.raises(OSError, match="disk full"):
+        write_blocks(broken_blocks(), path)
+    with pytest.raises(OSError, match="disk full"):
+        write_parquet_blocks(broken_blocks(), path)
+    monkeypatch.setattr(os, "replace", break_off)
     with pytest.raises(OSError, match="disk full"):
         write_table(a_table()[:1], path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["t.fits"]
+
+
+def long_table(n=1000):
+    table = vstack([a_table()] * (n // 2))
+    table["id"] = [f"{'x' * (7 * i % 11)}{7 * i % n}" for i in range(n)]
+    return table
+
+
+@pytest.mark.parametrize("sizes", [[1000], [1, 999], [300, 0, 699, 1], [0, 1000]])
+def test_blocks_do_not_show_in_the_file(tmp_path, sizes):
+    edges = np.cumsum([0, *sizes])
+    table = long_table()
+    write_table(table, tmp_path / "whole.fits", {"seed": 1})
+    blocks = [table[start:end] for start, end in itertools.pairwise(edges)]
+    assert write_blocks(iter(blocks), tmp_path / "blocks.fits", {"seed": 1}) == 1000
+    assert (tmp_path / "blocks.fits").read_bytes() == (tmp_path / "whole.fits").read_bytes()
+    # Sorted by text, equal texts as they come.
+    table["id"] = np.array([f"{i % 100}" for i in range(1000)])
+    blocks = [table[start:end] for start, end in itertools.pairwise(edges)]
+    write_table(table[np.argsort(table["id"], kind="stable")], tmp_path / "whole.fits")
+    write_blocks(iter(blocks), tmp_path / "blocks.fits", sort_by="id")
+    assert (tmp_path / "blocks.fits").read_bytes() == (tmp_path / "whole.fits").read_bytes()
+    with fits.open(tmp_path / "blocks.fits") as hdus:
+        hdus.verify("exception")
+        assert hdus[1].data["covariance"].shape == (1000, 3, 3)
+
+
+def test_blocks_that_differ_are_an_error(tmp_path):
+    with pytest.raises(ValueError, match="column start is not in all blocks, or of another type"):
+        write_blocks(
+            [a_table(), Table(a_table(), dtype=["S9", "f8", "f4", "?", "i8", "f8", "i8"])], tmp_path / "t"
+        )
+    with pytest.raises(ValueError, match="column teff is not in all blocks"):
+        write_blocks([a_table(), a_table()[["id"]]], tmp_path / "t")
+    for write in (write_blocks, write_parquet_blocks):
+        with pytest.raises(ValueError, match="nothing to write"):
+            write([], tmp_path / "t")
+    assert not list(tmp_path.iterdir())
+
+
+def test_parts_of_a_table_are_read_without_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BLOCK", 7)
+    table, path = long_table(100), tmp_path / "t.fits"
+    write_table(table, path)
+    assert count_rows(path) == 100
+    mask = np.arange(100) % 3 == 0
+    for rows in (None, slice(10, 60), slice(5, 5), mask, [99, 0, 50, 50, 3], np.zeros(0, dtype=int)):
+        here = read_table(path, ["good", "id"], rows)
+        assert here.colnames == ["good", "id"]
+        expected = table if rows is None else table[rows]
+        assert here["id"].tolist() == expected["id"].tolist()
+        assert here["good"].tolist() == expected["good"].tolist()
+        assert read_table(path, ["id"], rows, text=bytes)["id"].tolist() == expected["id"].tolist()
+        np.testing.assert_array_equal(read_table(path, rows=rows)["covariance"], expected["covariance"])
+    assert np.asarray(read_table(path, ["id"], text=bytes)["id"]).dtype.kind == "S"
+    for block, count in ((30, 4), (None, 15)):
+        blocks = list(iterate_table(path, block=block))
+        assert len(blocks) == count
+        assert vstack(blocks)["id"].tolist() == table["id"].tolist()
+        assert blocks[0]["teff"].unit == u.K
+    assert [len(block) for block in iterate_table(path, [])] == [0] * 15
+    with pytest.raises(ValueError, match=r"t\.fits: .* found: no column mass; it has id, teff"):
+        read_table(path, ["mass"])
+    with pytest.raises(IndexError):
+        read_table(path, rows=[100])
+
+
+def test_parquet_in_blocks_holds_the_same(tmp_path):
+    table = long_table(100)
+    table["teff"] = np.arange(100.0)
+    write_parquet(table, tmp_path / "whole.parquet", {"seed": 1})
+    write_parquet_blocks(
+        (table[i : i + 30] for i in range(0, 100, 30)), tmp_path / "blocks.parquet", {"seed": 1}
+    )
+    assert pq.read_table(tmp_path / "whole.parquet").equals(pq.read_table(tmp_path / "blocks.parquet"))
+    assert pq.read_schema(tmp_path / "whole.parquet").equals(
+        pq.read_schema(tmp_path / "blocks.parquet"), check_metadata=True
+    )
+    assert pq.ParquetFile(tmp_path / "blocks.parquet").num_row_groups == 4
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty", "image"])

@@ -70,8 +70,10 @@ def test_scan_lists_every_spectrum_or_says_why_not(folder):
     ]
 
 
-def test_scan_is_deterministic_and_its_tables_can_be_written(folder, tmp_path):
-    first, second = scan_spectra(folder), scan_spectra(str(folder))
+def test_scan_is_deterministic_and_its_tables_can_be_written(folder, tmp_path, monkeypatch):
+    first = scan_spectra(folder)
+    monkeypatch.setattr("labeltransfer.archives.local._BLOCK", 2)
+    second = scan_spectra(str(folder), workers=3)
     for one, other in zip(first, second, strict=True):
         assert one.colnames == other.colnames
         for name in one.colnames:
@@ -141,7 +143,7 @@ def test_several_tables_and_columns_that_stay_text(tmp_path):
 
 
 def test_long_text_tables_come_in_pieces_without_a_seam(tmp_path, monkeypatch):
-    monkeypatch.setattr("labeltransfer.archives.tables.TEXT_CHUNK", 3)
+    monkeypatch.setattr("labeltransfer.archives.tables.BLOCK", 3)
     lines = [f"{row},{row if row != 5 else 'x'}" for row in range(10)]
     table = read_label_table(put_labels(tmp_path / "t.csv", "a,b\n" + "\n".join(lines)), {"a": "a", "b": "b"})
     assert list(table["a"]) == list(range(10))

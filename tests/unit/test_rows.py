@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeltransfer.catalogs.rows import chunk_rows, rows_of
+from labeltransfer.catalogs.rows import among, chunk_rows, index_ids, rows_of, text_bytes
 
 
 def test_rows_are_found_in_the_order_asked_for():
@@ -22,7 +22,36 @@ def test_an_id_that_stands_twice_or_nowhere_is_an_error_that_names_it():
         rows_of(["a", "b"], ["a", "x"])
 
 
-@given(ids=st.lists(st.text(max_size=8), unique=True, max_size=30), data=st.data())
+def test_an_index_answers_like_the_ids_themselves():
+    ids = np.array(["c", "a", "\u00e9", "b"])
+    index = index_ids(ids)
+    assert rows_of(index, ["\u00e9", "a"]).tolist() == [2, 1]
+    assert rows_of(index, np.array([b"b", b"c"])).tolist() == [3, 0]
+    for known in (ids, index):
+        assert among(known, ["x", "a", "aa", ""]).tolist() == [False, True, False, False]
+    assert among([], ["a"]).tolist() == [False]
+    assert among(["a", "a"], []).tolist() == []
+    with pytest.raises(KeyError, match="'x' is not among the 4"):
+        rows_of(index, ["x"])
+    twice = index_ids(["b", "a", "b"])
+    assert rows_of(twice, ["a"]).tolist() == [1]
+    with pytest.raises(KeyError, match="'b' stands in rows 0 and 2"):
+        rows_of(twice, ["a", "b"])
+
+
+def test_texts_as_bytes():
+    for values in (["a", None, np.nan, "\u00e9"], np.array(["a", None, np.nan, "\u00e9"], dtype=object)):
+        assert text_bytes(values).tolist() == [b"a", b"", b"", "\u00e9".encode()]
+    assert text_bytes(np.array(["nan", "\u00e9"])).tolist() == [b"nan", "\u00e9".encode()]
+    assert text_bytes([]).dtype.kind == text_bytes(np.array([], dtype="U5")).dtype.kind == "S"
+
+
+@given(
+    ids=st.lists(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8), unique=True, max_size=30
+    ),
+    data=st.data(),
+)
 def test_any_ids_are_found_again(ids, data):
     wanted = data.draw(st.lists(st.sampled_from(ids), max_size=20)) if ids else []
     rows = rows_of(np.array(ids, dtype=object), np.array(wanted, dtype=object))

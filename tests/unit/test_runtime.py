@@ -3,15 +3,18 @@
 import hashlib
 import json
 import logging
+import os
 import subprocess
 import sys
 import warnings
 
+import numba
 import numpy as np
+import pyarrow
 import pytest
 from threadpoolctl import threadpool_info
 
-from labeltransfer.runtime import job, provenance, sha256
+from labeltransfer.runtime import THREAD_VARIABLES, counted, job, provenance, sha256
 
 
 def test_the_log_gets_all_that_a_step_says(tmp_path, capsys):
@@ -49,13 +52,43 @@ def test_a_failure_is_in_the_log_and_raised_again(tmp_path):
     assert "SystemExit: the server may be down" in path.read_text()
 
 
-def test_linear_algebra_keeps_to_the_threads_of_the_step(tmp_path):
+def thread_settings():
+    """Threads of everything that has them, by the libraries' own answers."""
+    return {
+        "blas": [pool["num_threads"] for pool in threadpool_info()],
+        "numba": numba.get_num_threads(),
+        "arrow": pyarrow.cpu_count(),
+        **{name: os.environ.get(name) for name in THREAD_VARIABLES},
+    }
+
+
+def test_libraries_keep_to_the_threads_of_the_step(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     np.ones((4, 4)) @ np.ones((4, 4))
-    before = [pool["num_threads"] for pool in threadpool_info()]
-    assert before
-    with job(tmp_path / "step.log", threads=1):
-        assert {pool["num_threads"] for pool in threadpool_info()} == {1}
-    assert [pool["num_threads"] for pool in threadpool_info()] == before
+    numba.njit(lambda x: x + 1)(1)  # loads libraries of its own
+    before = thread_settings()
+    assert before["blas"]
+    for threads in (1, 2):
+        with job(tmp_path / "step.log", threads=threads):
+            inside = thread_settings()
+            compiled = numba.njit(lambda x: x + 1)(1)
+            # A library that is loaded later, or a program that the step starts, goes by the variables.
+            code = "import numpy, threadpoolctl as t; print({p['num_threads'] for p in t.threadpool_info()})"
+            child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert inside["blas"] == [threads] * len(before["blas"])
+        assert inside["numba"] == min(threads, numba.config.NUMBA_NUM_THREADS)
+        assert inside["arrow"] == threads
+        variables = [name for name in THREAD_VARIABLES if name != "NUMBA_NUM_THREADS"]
+        assert {inside[name] for name in variables} == {str(threads)}
+        # numba is loaded, and would refuse to compile with another number in its own variable.
+        assert inside["NUMBA_NUM_THREADS"] == before["NUMBA_NUM_THREADS"]
+        assert compiled == 2
+        assert int(child.stdout.strip("{}\n")) <= threads
+    assert thread_settings() == before
+    with pytest.raises(RuntimeError, match="stop"), job(tmp_path / "step.log", threads=1):
+        raise RuntimeError("stop")
+    assert thread_settings() == before
 
 
 def test_provenance_names_each_file_by_its_path_and_content(tmp_path, monkeypatch):
@@ -104,3 +137,13 @@ def test_sha256_of_files_of_any_size(tmp_path):
         assert sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
     with pytest.raises(FileNotFoundError):
         sha256(tmp_path / "none")
+
+
+def test_progress_is_counted_and_said(capsys):
+    blocks = [[1, 2], [3], [4, 5, 6]]
+    assert list(counted(blocks, len, 6, "stars", every=0.0)) == blocks
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["2 of 6 stars", "3 of 6 stars", "6 of 6 stars"]
+    assert all(line.endswith(" per second") for line in lines)
+    assert list(counted(blocks, len, 6, "stars")) == blocks
+    assert capsys.readouterr().out == "", "nothing is said of what takes no time"

@@ -109,7 +109,15 @@ def test_reference_stars_pass_cuts_or_have_a_reason(script, sky):
     matches, stars, _ = script("crossmatch").crossmatch(survey, reference, 3.0, 3.0)
     cuts = [{"reason": "label missing", "columns": ["teff"], "finite": True}]
     chosen, rejected, rows = script("select_stars").reference_stars(
-        survey, reference, matches, stars["star"], ["teff"], {"teff": "teff"}, cuts, {"fraction": 0.0}, 1
+        survey[matches["survey_row"]],
+        reference,
+        matches,
+        stars["star"],
+        ["teff"],
+        {"teff": "teff"},
+        cuts,
+        {"fraction": 0.0},
+        1,
     )
     assert chosen["reference_id"].tolist() == ["A"]
     # The reference survey's label, and the pipeline's own beside it.
@@ -140,27 +148,36 @@ def test_held_out_stars_are_kept_from_training_by_star(script):
     assert other["reference_id"].tolist() != chosen["reference_id"].tolist()
 
 
-def test_survey_stars_are_near_the_reference_set_or_of_the_sample(script, sky):
-    survey, _ = sky
-    stars = Table({"star": [0, 0, 1, 2, 3], "best": [False, True, True, True, True]})
+def test_survey_stars_are_near_the_reference_set_or_of_the_sample(script, sky, tmp_path, monkeypatch):
+    select_stars, path = script("select_stars"), tmp_path / "survey.fits"
+    monkeypatch.setattr(select_stars, "BLOCK", 2)
+    write_table(sky[0], path)
+    best, star = np.array([False, True, True, True, True]), np.array([0, 0, 1, 2, 3])
     distances = np.array([0.1, 0.2, 0.5, 2.5, np.nan])
-    survey_stars = script("select_stars").survey_stars
-    chosen, rejected = survey_stars(survey, stars, np.array([1]), distances, DISTANCE | {"sample": 0}, 1)
+
+    def survey_stars(distances, settings):
+        code, sampled = select_stars.survey_reasons(best, np.array([1]), distances, settings, 1)
+        return (
+            vstack(list(select_stars.survey_set_blocks(path, code, sampled, star, distances))),
+            vstack(list(select_stars.left_out_blocks(path, code))),
+        )
+
+    chosen, rejected = survey_stars(distances, DISTANCE | {"sample": 0})
     assert chosen["spectrum_id"].tolist() == ["b"]
+    assert chosen["star"].tolist() == [1]
+    assert chosen["distance"].tolist() == [0.5]
     assert dict(zip(rejected["id"].tolist(), rejected["reason"].tolist(), strict=True)) == {
         "a1": "repeat of a star with a better spectrum",
         "c": "label distance above the cut",  # at the cut is out
         "d": "no pipeline labels to measure the label distance with",
     }
     # The sample is of any distance, and stays in the ledger as what the rule made of it.
-    everyone, still_rejected = survey_stars(
-        survey, stars, np.array([1]), distances, DISTANCE | {"sample": 9}, 1
-    )
+    everyone, still_rejected = survey_stars(distances, DISTANCE | {"sample": 9})
     assert everyone["spectrum_id"].tolist() == ["b", "c", "d"]
     assert everyone["sample_only"].tolist() == [False, True, True]
     assert still_rejected["id"].tolist() == rejected["id"].tolist()
     # Without Eq. 7 every star is labelled.
-    every, _ = survey_stars(survey, stars, np.array([1]), np.full(5, np.nan), None, 1)
+    every, _ = survey_stars(np.full(5, np.nan), None)
     assert every["spectrum_id"].tolist() == ["b", "c", "d"]
     assert not every["sample"].any()
 
@@ -294,7 +311,8 @@ def test_bootstrap_errors_are_the_scatter_between_models(script, cannon):
 def test_novelty_is_one_at_the_edge_of_the_reference_set(script, rng):
     reference = rng.standard_normal((4000, 2)) * [100.0, 0.5] + [4800.0, 2.5]
     here = Table({"teff": [*reference[:2000, 0], 9000.0, np.nan], "logg": [*reference[:2000, 1], 2.5, 2.5]})
-    script("label").add_novelty(here, reference, ["teff", "logg"])
+    label = script("label")
+    label.add_novelty(here, reference, label.spacing_of(reference), ["teff", "logg"])
     novelty = np.asarray(here["novelty"])
     assert (novelty[:2000] <= 1).mean() == pytest.approx(0.99, abs=0.01)
     assert novelty[2000] > 10

@@ -4,8 +4,10 @@ import contextlib
 import hashlib
 import importlib.metadata
 import logging
+import os
 import platform
 import sys
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -14,7 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from . import __version__
 
-PACKAGES = ("numpy", "scipy", "astropy", "numba", "h5py")
+# What libraries that are not loaded yet, and programs that a step starts, go by.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+PACKAGES = ("numpy", "scipy", "astropy", "pandas", "pyarrow", "numba", "h5py")
 
 
 @contextlib.contextmanager
@@ -26,7 +30,7 @@ def job(log_path, threads=1):
     log_path : str or Path
         The log; it is replaced. A failure leaves its traceback there and is raised again.
     threads : int, optional
-        Threads that linear algebra may use.
+        Threads that linear algebra, numba and pyarrow may use.
     """
     Path(log_path).parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -34,7 +38,7 @@ def job(log_path, threads=1):
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
         warnings.catch_warnings(),
-        threadpool_limits(threads),
+        held_threads(threads),
     ):
         handler = logging.StreamHandler(log)
         logging.getLogger().addHandler(handler)
@@ -49,7 +53,72 @@ def job(log_path, threads=1):
             logging.getLogger().removeHandler(handler)
 
 
-def provenance(settings, inputs=(), code=None):
+@contextlib.contextmanager
+def held_threads(threads):
+    """Hold libraries to a number of threads, whether they are loaded or not, and let go of them at the end.
+
+    Parameters
+    ----------
+    threads : int
+        At least 1.
+    """
+    # Not imported here: an environment has the libraries that its rules need, and no others.
+    numba, pyarrow = sys.modules.get("numba"), sys.modules.get("pyarrow")
+    # Numba reads its variable again whenever it compiles, and refuses another number than it started with.
+    variables = [name for name in THREAD_VARIABLES if numba is None or not name.startswith("NUMBA")]
+    before = {name: os.environ.get(name) for name in variables}
+    with contextlib.ExitStack() as stack:
+        if numba is not None:
+            stack.callback(numba.set_num_threads, numba.get_num_threads())
+            numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        # After numba, which sets OpenMP's threads for itself.
+        stack.enter_context(threadpool_limits(threads))
+        if pyarrow is not None:
+            stack.callback(pyarrow.set_cpu_count, pyarrow.cpu_count())
+            pyarrow.set_cpu_count(threads)
+        os.environ.update(dict.fromkeys(variables, str(threads)))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def counted(blocks, size, total, what, every=30.0):
+    """Pass blocks on, and print from time to time how far the work on them is.
+
+    Parameters
+    ----------
+    blocks : iterable
+        What is worked on.
+    size : callable
+        How many there are in a block.
+    total : int
+        How many there are in all blocks together.
+    what : str
+        What they are.
+    every : float, optional
+        Seconds between two lines in the log.
+
+    Yields
+    ------
+    The blocks.
+    """
+    start = last = time.monotonic()
+    done = 0
+    for block in blocks:
+        yield block
+        done += size(block)
+        now = time.monotonic()
+        if now - last >= every:
+            last = now
+            print(f"{done} of {total} {what}, {done / (now - start):.3g} per second", flush=True)
+
+
+def provenance(settings, inputs=(), code=None, packages=PACKAGES):
     """Describe what an output was made from.
 
     Parameters
@@ -60,6 +129,8 @@ def provenance(settings, inputs=(), code=None):
         Files that were read; each stands there under its path, with its sha256.
     code : mapping, optional
         Digests of the library's floors (`settings.code_versions`).
+    packages : sequence of str, optional
+        Whose versions matter.
 
     Returns
     -------
@@ -70,7 +141,7 @@ def provenance(settings, inputs=(), code=None):
         "labeltransfer": __version__,
         "code": dict(code or {}),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in packages},
         "settings": settings,
         "inputs": {Path(path).as_posix(): sha256(path) for path in inputs},
     }

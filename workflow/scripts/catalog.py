@@ -1,11 +1,20 @@
 """Gather all labels into the catalogue, and write down the fate of every row of the input catalogues."""
 
+import itertools
+from typing import NamedTuple
+
 import numpy as np
 from astropy.table import Table, hstack, vstack
 
-from labeltransfer.catalogs.ledger import assemble, count_fates
-from labeltransfer.catalogs.rows import rows_of
-from labeltransfer.catalogs.tables import read_table, write_csv, write_parquet, write_table
+from labeltransfer.catalogs.ledger import assemble, count_fates, ledger_blocks
+from labeltransfer.catalogs.rows import Index, among, index_ids, rows_of
+from labeltransfer.catalogs.tables import (
+    iterate_table,
+    read_table,
+    write_blocks,
+    write_csv,
+    write_parquet_blocks,
+)
 from labeltransfer.runtime import job, provenance
 from labeltransfer.validation.calibration import apply_calibration, read_calibration, zero_point
 from labeltransfer.validation.measured import MEASURED_FLAGS, measured_flags
@@ -17,11 +26,24 @@ FLAGS = {
     8: "held out from training",
 }
 LOW_SNR = 10.0
+STARS = ["spectrum_id", "obsid", "ra", "dec", "distance"]
+BLOCK = 8192
 
 
-def read_all(paths):
-    """Tables of the same columns, one below the other."""
-    return vstack([read_table(path) for path in paths], metadata_conflicts="silent")
+class Stars(NamedTuple):
+    """A table of stars, and where each spectrum stands in it."""
+
+    table: Table
+    index: Index
+
+
+class Fates(NamedTuple):
+    """What became of the stars with labels: tables for the ledger, in the order of its stages."""
+
+    untrained: list
+    bad_survey: list
+    bad_reference: list
+    good: list
 
 
 def bad_labels(labels, max_reduced_chi2):
@@ -38,11 +60,19 @@ def rejected_rows(ids, catalog, stage, reasons):
     n = len(ids)
     return Table(
         {
-            "id": np.asarray(ids, dtype=str),
-            "catalog": np.full(n, catalog),
-            "stage": np.full(n, stage),
-            "reason": np.asarray(np.broadcast_to(reasons, n), dtype=str),
+            "id": np.asarray(ids),
+            "catalog": np.full(n, catalog.encode()),
+            "stage": np.full(n, stage.encode()),
+            "reason": np.asarray(np.broadcast_to(reasons, n)),
         }
+    )
+
+
+def fate_rows(ids, catalog, fate):
+    """Fates of the ledger's kind."""
+    n = len(ids)
+    return Table(
+        {"id": np.asarray(ids), "catalog": np.full(n, catalog.encode()), "fate": np.full(n, fate.encode())}
     )
 
 
@@ -125,114 +155,147 @@ def add_measured(table, labels, names, training, threshold):
         )
 
 
+def reference_rows(labels, stars, clip, study, fates):
+    """Reference stars of a block of labels that enter the catalogue, and what `build_catalog` needs of them.
+
+    Returns
+    -------
+    labels, stars : Table
+    trained, clipped : bool arrays
+    """
+    here = stars.table[rows_of(stars.index, labels["id"])]
+    here["distance"] = np.nan
+    model = clip.table[rows_of(clip.index, labels["id"])]
+    trained = np.asarray(model["trained"])
+    clip_reason = f"differs from the model by more than {study['model']['clip']:g} times the scatter"
+    untrained = np.where(trained, "", clip_reason)
+    if "reason" in model.colnames:
+        untrained = np.asarray(model["reason"], dtype=str)
+    reason = bad_labels(labels, study["max_reduced_chi2"])
+    good = reason == ""
+    ids = here["reference_id"]
+    fates.untrained.append(rejected_rows(ids[~trained], "reference", "training", untrained[~trained]))
+    fates.bad_reference.append(rejected_rows(labels["id"][~good], "survey", "labels", reason[~good]))
+    fates.good.append(fate_rows(labels["id"][good & trained], "survey", "labelled and trained on"))
+    fates.good.append(fate_rows(labels["id"][good & ~trained], "survey", "labelled"))
+    fates.good.append(fate_rows(ids[trained], "reference", "trained on"))
+    return labels[good], here[STARS][good], trained[good], (untrained == clip_reason)[good]
+
+
+def survey_rows(labels, stars, study, fates):
+    """Survey stars of a block of labels that enter the catalogue, and those of the label-distance sample.
+
+    Stars of the sample that the cut excludes serve Figures 9 and 10, and stop there.
+
+    Returns
+    -------
+    labels, stars, sample : Table
+    """
+    here = stars.table[rows_of(stars.index, labels["id"])]
+    sampled, inside = np.asarray(here["sample"]), ~np.asarray(here["sample_only"])
+    sample = hstack([labels[sampled], here[["distance"]][sampled]], metadata_conflicts="silent")
+    labels, here = labels[inside], here[inside]
+    reason = bad_labels(labels, study["max_reduced_chi2"])
+    good = reason == ""
+    fates.bad_survey.append(rejected_rows(labels["id"][~good], "survey", "labels", reason[~good]))
+    fates.good.append(fate_rows(labels["id"][good], "survey", "labelled"))
+    return labels[good], here[STARS][good], sample
+
+
+def catalog_blocks(inputs, study, reference, survey, fates, samples):
+    """Rows of the catalogue, block by block of labels; `fates` and `samples` take what belongs elsewhere."""
+    names = list(study["labels"])
+    clip = indexed(read_table(inputs.clip), "id")
+    calibrations = read_calibration(inputs.calibration)
+    held_out = held_out_spectra(inputs)
+    training = clip.table[clip.table["trained"]]
+
+    def finished(labels, stars, trained, in_reference, clipped):
+        zero_point = study["validation"]["zero_point"]
+        table = build_catalog(labels, stars, names, trained, in_reference, clipped, calibrations, zero_point)
+        if f"{names[0]}_correlation" in labels.colnames:
+            add_measured(table, labels, names, training, study["network"]["measured_correlation"])
+        table["flags"][among(held_out, table["spectrum_id"])] |= 8
+        return table
+
+    for labels in all_blocks(inputs.reference_labels):
+        labels, stars, trained, clipped = reference_rows(labels, reference, clip, study, fates)
+        yield finished(labels, stars, trained, np.ones(len(labels), dtype=bool), clipped)
+    for labels in all_blocks(inputs.survey_labels):
+        labels, stars, sample = survey_rows(labels, survey, study, fates)
+        samples.append(sample)
+        nobody = np.zeros(len(labels), dtype=bool)
+        yield finished(labels, stars, nobody, nobody, nobody)
+
+
+def unread_rows(inputs, reference, survey):
+    """Rejected rows of spectra that could not be read or prepared, and of the reference stars they were of."""
+    sample_only = survey.table["spectrum_id"][np.asarray(survey.table["sample_only"])]
+    tables = [read_table(path, text=bytes) for path in (*inputs.rejected_reference, *inputs.rejected_survey)]
+    unread = vstack(tables, metadata_conflicts="silent")
+    unread = unread[~among(sample_only, unread["id"])][["id", "catalog", "stage", "reason"]]
+    index = index_ids(unread["id"])
+    lost = reference.table[among(index, reference.table["spectrum_id"])]
+    reasons = unread["reason"][rows_of(index, lost["spectrum_id"])]
+    return unread, rejected_rows(lost["reference_id"], "reference", "spectra", reasons)
+
+
+def ledger_of(inputs, reference, survey, fates):
+    """The ledger from all tables of rejected rows and the fates of the stars with labels."""
+    rejected = itertools.chain(
+        iterate_table(inputs.rejected_catalogs, text=bytes),
+        iterate_table(inputs.rejected_crossmatch, text=bytes),
+        iterate_table(inputs.rejected_select, text=bytes),
+        unread_rows(inputs, reference, survey),
+        fates.untrained,
+        fates.bad_survey,
+        fates.bad_reference,
+    )
+    return assemble(
+        all_ids(inputs.survey, "spectrum_id", inputs.rejected_catalogs, "survey"),
+        all_ids(inputs.reference, "reference_id", inputs.rejected_catalogs, "reference"),
+        rejected,
+        fates.good,
+    )
+
+
 def main(snakemake):
     """Write the catalogue, the ledger, its counts, and the labels of the label-distance sample."""
     inputs, params, outputs = snakemake.input, snakemake.params, snakemake.output
-    names = list(params.study["labels"])
-    survey_set, reference_set = read_table(inputs.survey_set), read_table(inputs.reference_set)
-    clip = read_table(inputs.clip)
-    reference_labels, survey_labels = read_all(inputs.reference_labels), read_all(inputs.survey_labels)
-
-    # Stars of the label-distance sample that the cut excludes serve Figures 9 and 10, and stop here.
-    rows = rows_of(survey_set["spectrum_id"], survey_labels["id"])
-    sampled = np.asarray(survey_set["sample"])[rows]
-    write_table(
-        hstack(
-            [survey_labels[sampled], survey_set[["distance"]][rows[sampled]]], metadata_conflicts="silent"
-        ),
-        outputs.distance,
-    )
-    outside = np.asarray(survey_set["sample_only"])[rows]
-    survey_labels, survey_stars = survey_labels[~outside], survey_set[rows[~outside]]
-
-    reference_rows = rows_of(reference_set["spectrum_id"], reference_labels["id"])
-    reference_stars = reference_set[reference_rows]
-    reference_stars["distance"] = np.nan
-    clip_rows = rows_of(clip["id"], reference_labels["id"])
-    trained = np.asarray(clip["trained"])[clip_rows]
-    clip_reason = f"differs from the model by more than {params.study['model']['clip']:g} times the scatter"
-    reason_untrained = np.where(trained, "", clip_reason)
-    if "reason" in clip.colnames:
-        reason_untrained = np.asarray(clip["reason"], dtype=str)[clip_rows]
-
-    reason_survey = bad_labels(survey_labels, params.study["max_reduced_chi2"])
-    reason_reference = bad_labels(reference_labels, params.study["max_reduced_chi2"])
-    good_survey, good_reference = reason_survey == "", reason_reference == ""
-    columns = ["spectrum_id", "obsid", "ra", "dec", "distance"]
-    n_reference, n_survey = np.count_nonzero(good_reference), np.count_nonzero(good_survey)
-    labelled = vstack(
-        [reference_labels[good_reference], survey_labels[good_survey]], metadata_conflicts="silent"
-    )
-    catalog = build_catalog(
-        labelled,
-        vstack(
-            [reference_stars[columns][good_reference], survey_stars[columns][good_survey]],
-            metadata_conflicts="silent",
-        ),
-        names,
-        np.concatenate([trained[good_reference], np.zeros(n_survey, dtype=bool)]),
-        np.arange(len(labelled)) < n_reference,
-        np.concatenate([reason_untrained[good_reference] == clip_reason, np.zeros(n_survey, dtype=bool)]),
-        read_calibration(inputs.calibration),
-        params.study["validation"]["zero_point"],
-    )
-    if f"{names[0]}_correlation" in labelled.colnames:
-        threshold = params.study["network"]["measured_correlation"]
-        add_measured(catalog, labelled, names, clip[clip["trained"]], threshold)
-    order = np.argsort(np.asarray(catalog["spectrum_id"]), kind="stable")
-    catalog = catalog[order]
-    held_out = held_out_stars(inputs, catalog, read_table(inputs.rejected_select))
-    catalog["flags"][held_out] |= 8
-
-    unread = read_all([*inputs.rejected_reference, *inputs.rejected_survey])
-    sample_only = set(np.asarray(survey_set["spectrum_id"])[np.asarray(survey_set["sample_only"])].tolist())
-    unread = unread[[name not in sample_only for name in np.asarray(unread["id"]).tolist()]]
-    lost = np.isin(np.asarray(reference_set["spectrum_id"]), np.asarray(unread["id"]))
-    unread_reference = rejected_rows(
-        reference_set["reference_id"][lost],
-        "reference",
-        "spectra",
-        [unread["reason"][row] for row in rows_of(unread["id"], reference_set["spectrum_id"][lost])],
-    )
-    rejected_catalogs = read_table(inputs.rejected_catalogs)
-    survey_ids = [*read_table(inputs.survey)["spectrum_id"], *ids_of(rejected_catalogs, "survey")]
-    reference_ids = [*read_table(inputs.reference)["reference_id"], *ids_of(rejected_catalogs, "reference")]
-    rejected = [
-        rejected_catalogs,
-        read_table(inputs.rejected_crossmatch),
-        read_table(inputs.rejected_select),
-        unread[["id", "catalog", "stage", "reason"]],
-        unread_reference,
-        rejected_rows(
-            reference_stars["reference_id"][~trained], "reference", "training", reason_untrained[~trained]
-        ),
-        rejected_rows(survey_labels["id"][~good_survey], "survey", "labels", reason_survey[~good_survey]),
-        rejected_rows(
-            reference_labels["id"][~good_reference], "survey", "labels", reason_reference[~good_reference]
-        ),
-    ]
-    fates = vstack(
-        [
-            Table({"id": np.asarray(ids, dtype=str), "catalog": [kind] * len(ids), "fate": [fate] * len(ids)})
-            for ids, kind, fate in (
-                (survey_labels["id"][good_survey], "survey", "labelled"),
-                (reference_labels["id"][good_reference & trained], "survey", "labelled and trained on"),
-                (reference_labels["id"][good_reference & ~trained], "survey", "labelled"),
-                (reference_stars["reference_id"][trained], "reference", "trained on"),
-            )
-            if len(ids)
-        ]
-    )
-    ledger = assemble(survey_ids, reference_ids, rejected, fates)
-    counts = count_fates(ledger)
-    print(counts.to_string())
     settings = {"source": params.source, "study": params.study, "seed": params.seed}
     meta = provenance(settings, list(inputs), dict(zip(("catalogs", "validation"), params.code, strict=True)))
     meta["archive"] = params.source
-    write_table(catalog, outputs.fits, meta)
-    write_parquet(catalog, outputs.parquet, meta)
-    write_parquet(ledger, outputs.ledger, meta)
+    columns = [*STARS, "sample", "sample_only"]
+    survey = indexed(read_table(inputs.survey_set, columns, text=bytes), "spectrum_id")
+    reference = indexed(read_table(inputs.reference_set, text=bytes), "spectrum_id")
+
+    fates, samples = Fates([], [], [], []), []
+    blocks = catalog_blocks(inputs, params.study, reference, survey, fates, samples)
+    n = write_blocks(blocks, outputs.fits, meta, sort_by="spectrum_id")
+    write_parquet_blocks(iterate_table(outputs.fits), outputs.parquet)
+    write_blocks(samples, outputs.distance, meta)
+    ledger = ledger_of(inputs, reference, survey, fates)
+    counts = count_fates(ledger)
+    print(f"{n} stars in the catalogue\n{counts.to_string()}")
+    write_parquet_blocks(ledger_blocks(ledger), outputs.ledger, meta)
     write_csv(counts.assign(archive=params.source), outputs.fates)
+
+
+def indexed(table, name):
+    """A table with the index of its ids."""
+    return Stars(table, index_ids(table[name]))
+
+
+def all_blocks(paths):
+    """Blocks of several tables, one after the other."""
+    return itertools.chain.from_iterable(iterate_table(path, block=BLOCK, text=bytes) for path in paths)
+
+
+def all_ids(path, column, rejected_path, catalog):
+    """Ids of all rows of an input catalogue: those that were taken, and those that were not."""
+    rejected = read_table(rejected_path, ["id", "catalog"], text=bytes)
+    lost = np.asarray(rejected["id"])[np.asarray(rejected["catalog"]) == catalog.encode()]
+    return np.concatenate([np.asarray(read_table(path, [column], text=bytes)[column]), lost])
 
 
 def calibrated(labels, name, calibration):
@@ -241,19 +304,14 @@ def calibrated(labels, name, calibration):
     return apply_calibration(labels[f"{name}_err"], calibration, bootstrap)
 
 
-def ids_of(rejected, catalog):
-    """Ids of one catalogue among rejected rows."""
-    return rejected["id"][np.asarray(rejected["catalog"]) == catalog]
-
-
-def held_out_stars(inputs, catalog, rejected):
-    """Stars of the catalogue whose reference labels were kept from training."""
-    names = rejected["id"][np.asarray(rejected["reason"]) == "held out from training as a test"]
-    if not len(names):
-        return np.zeros(len(catalog), dtype=bool)
-    matches = read_table(inputs.matches)
-    spectra = matches["spectrum_id"][np.isin(np.asarray(matches["reference_id"]), np.asarray(names))]
-    return np.isin(np.asarray(catalog["spectrum_id"]), np.asarray(spectra))
+def held_out_spectra(inputs):
+    """Spectra of the stars whose reference labels were kept from training."""
+    names = [
+        np.asarray(block["id"])[np.asarray(block["reason"]) == b"held out from training as a test"]
+        for block in iterate_table(inputs.rejected_select, ["id", "reason"], text=bytes)
+    ]
+    matches = read_table(inputs.matches, ["reference_id", "spectrum_id"], text=bytes)
+    return index_ids(matches["spectrum_id"][among(np.concatenate(names), matches["reference_id"])])
 
 
 if "snakemake" in globals():

@@ -2,34 +2,48 @@
 
 from pathlib import Path
 
-from astropy.table import vstack
-
 from labeltransfer.archives.apogee import read_allstar
-from labeltransfer.archives.lamost import read_catalog
+from labeltransfer.archives.lamost import iterate_catalog
 from labeltransfer.archives.local import local_catalogs
-from labeltransfer.catalogs.tables import write_table
+from labeltransfer.catalogs.tables import write_blocks, write_table
 from labeltransfer.runtime import job, provenance
 
 
-def published_catalogs(lamost, apogee, labels):
-    """Read a LAMOST stellar catalogue and an APOGEE allStar file."""
+def write_survey(lamost, path, meta):
+    """Write the survey catalogue from a LAMOST stellar catalogue, block by block; returns the other rows."""
+    rejected = []
+
+    def blocks():
+        for survey, lost in iterate_catalog(lamost):
+            rejected.append(lost)
+            yield survey
+
+    print(f"{path}: {write_blocks(blocks(), path, meta)} rows")
+    return rejected
+
+
+def reference_of(apogee, labels):
+    """Reference catalogue from an APOGEE allStar file, and the rows that it could not take."""
     columns = {name: label["column"] for name, label in labels.items()}
     errors = {name: label["error"] for name, label in labels.items() if label["error"]}
-    survey, rejected_survey = read_catalog(lamost)
-    reference, rejected_reference = read_allstar(apogee, columns, errors)
-    return survey, reference, vstack([rejected_survey, rejected_reference], metadata_conflicts="silent")
+    return read_allstar(apogee, columns, errors)
 
 
-def own_catalogs(local):
+def label_tables(local):
+    """Paths of one's own tables of labels."""
+    return [Path(local["root"]) / table for table in local["labels"]]
+
+
+def own_catalogs(local, threads):
     """Read a folder of spectra and tables of labels."""
-    root = Path(local["root"])
     survey, reference, rejected = local_catalogs(
-        root / local["spectra"],
-        [root / table for table in local["labels"]],
+        Path(local["root"]) / local["spectra"],
+        label_tables(local),
         local["columns"],
         errors=local["errors"],
         id_column=local["id_column"],
         match=local["match"],
+        workers=threads,
     )
     # Published names recur over folders and releases; the path below the folder does not.
     survey["spectrum_id"] = survey["id"]
@@ -38,16 +52,22 @@ def own_catalogs(local):
 
 def main(snakemake):
     """Write the survey catalogue, the reference catalogue and the rows that neither could take."""
-    params, inputs = snakemake.params, snakemake.input
-    if params.source == "local":
-        tables = own_catalogs(params.local)
-    else:
-        tables = published_catalogs(inputs.lamost, inputs.apogee, params.labels)
+    params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
     settings = {"source": params.source, "labels": params.labels}
-    meta = provenance(settings, list(inputs), {"archives": params.code})
-    for table, path in zip(tables, snakemake.output, strict=True):
-        print(f"{path}: {len(table)} rows")
-        write_table(table, path, meta)
+    code = {"archives": params.code}
+    if params.source == "local":
+        survey, reference, lost = own_catalogs(params.local, snakemake.threads)
+        meta = provenance(settings, label_tables(params.local), code)
+        write_table(survey, outputs.survey, meta)
+        rejected = [lost]
+    else:
+        meta = provenance(settings, list(inputs), code)
+        rejected = write_survey(inputs.lamost, outputs.survey, meta)
+        reference, lost = reference_of(inputs.apogee, params.labels)
+        rejected.append(lost)
+    write_table(reference, outputs.reference, meta)
+    n = write_blocks(rejected, outputs.rejected, meta)
+    print(f"{outputs.reference}: {len(reference)} rows; {n} rows of both catalogues left out")
 
 
 if "snakemake" in globals():

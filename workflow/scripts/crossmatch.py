@@ -51,7 +51,8 @@ def main(snakemake):
         "match_radius": snakemake.params.match_radius,
         "same_star_radius": snakemake.params.same_star_radius,
     }
-    survey, reference = read_table(snakemake.input.survey), read_table(snakemake.input.reference)
+    survey = read_table(snakemake.input.survey, ["spectrum_id", "ra", "dec", "snrg"], text=bytes)
+    reference = read_table(snakemake.input.reference, ["reference_id", "ra", "dec"])
     tables = crossmatch(survey, reference, **settings)
     meta = provenance(settings, list(snakemake.input), {"catalogs": snakemake.params.code})
     for table, path in zip(tables, snakemake.output, strict=True):

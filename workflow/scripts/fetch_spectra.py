@@ -4,16 +4,17 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from labeltransfer.archives.public import fetch_spectra, read_datasets
 from labeltransfer.catalogs.rows import chunk_rows
-from labeltransfer.catalogs.tables import read_table, write_table
-from labeltransfer.runtime import job
+from labeltransfer.catalogs.tables import count_rows, read_table, write_table
+from labeltransfer.runtime import counted, job, sha256
 
 # What another try will not cure; anything else that fails more than a few spectra fails the job, which is tried again.
 FINAL = ("missing on server", "unsafe file name", "no such file")
 TOLERATED = 0.02
+BLOCK = 500  # after so many the log says how far it is
 
 
 def spectra_at_hand(stars, folder):
@@ -28,6 +29,8 @@ def spectra_at_hand(stars, folder):
             "status": np.where(there, "ok", "failed"),
             "reason": np.where(there, "", "no such file"),
             "bytes": sizes,
+            # The catalogue leads back to the very bytes of each spectrum.
+            "sha256": [sha256(path) if size >= 0 else "" for path, size in zip(paths, sizes, strict=True)],
         }
     )
 
@@ -35,15 +38,22 @@ def spectra_at_hand(stars, folder):
 def fetched_spectra(stars, datasets, release, settings):
     """Ledger of spectra fetched from the public servers."""
     folder = Path(settings["folder"]) / release / "spectra"
-    ledger = fetch_spectra(
-        stars,
-        datasets,
-        release,
-        folder,
-        base_url=settings["lamost_mirror"],
-        concurrency=settings["concurrency"],
-        retries=settings["retries"],
-        deadline=settings["deadline"],
+    blocks = [stars[first : first + BLOCK] for first in range(0, max(len(stars), 1), BLOCK)]
+    ledger = vstack(
+        [
+            fetch_spectra(
+                block,
+                datasets,
+                release,
+                folder,
+                base_url=settings["lamost_mirror"],
+                concurrency=settings["concurrency"],
+                retries=settings["retries"],
+                deadline=settings["deadline"],
+            )
+            for block in counted(blocks, len, len(stars), "spectra")
+        ],
+        metadata_conflicts="silent",
     )
     return Table(
         {
@@ -60,8 +70,7 @@ def fetched_spectra(stars, datasets, release, settings):
 def main(snakemake):
     """Write the fetch ledger of the chunk."""
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-    stars = read_table(inputs.stars)
-    stars = stars[chunk_rows(len(stars), wildcards.item)]
+    stars = read_table(inputs.stars, rows=chunk_rows(count_rows(inputs.stars), wildcards.item))
     archives = params.archives
     if params.source == "public":
         ledger = fetched_spectra(stars, read_datasets(inputs.datasets), params.release, archives["public"])

@@ -1,16 +1,16 @@
 """Label one chunk of spectra: labels, formal and bootstrap errors, and how like the reference set."""
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
 from network_part import prior_of
 
 from labeltransfer.catalogs.distance import label_distance
-from labeltransfer.catalogs.tables import read_table, write_table
+from labeltransfer.catalogs.tables import read_table, write_blocks
 from labeltransfer.models.cannon import label, read_starts, spread_starts
 from labeltransfer.models.files import load_model
 from labeltransfer.models.network import label_network
-from labeltransfer.runtime import job, provenance
-from labeltransfer.spectra.store import iterate
+from labeltransfer.runtime import counted, job, provenance
+from labeltransfer.spectra.store import iterate, open_store
 from labeltransfer.validation.measured import star_correlations
 
 BLOCK = 2048
@@ -40,18 +40,23 @@ def labelled_block(flux, ivar, model, bootstrap_models, starts, threads):
     return table
 
 
-def add_novelty(table, reference, names):
+def spacing_of(reference):
+    """The distance that 99 % of the reference stars stay within of their ten nearest; see `add_novelty`."""
+    neighbours = min(NEIGHBOURS, len(reference) - 1)
+    # A reference star is its own nearest neighbour, at distance 0.
+    own = label_distance(reference, reference, reference.std(axis=0), neighbours + 1)
+    return np.quantile(own * (neighbours + 1) / neighbours, 0.99)
+
+
+def add_novelty(table, reference, spacing, names):
     """How far the labels lie from the reference set, in units of the reference set's own spacing.
 
     The distance is the mean over the ten nearest reference stars, in labels scaled by their spread; the unit is the
     distance that 99 % of the reference stars themselves stay within. Above 1 the model extrapolates.
     """
-    scale = reference.std(axis=0)
-    neighbours = min(NEIGHBOURS, len(reference) - 1)
-    # A reference star is its own nearest neighbour, at distance 0.
-    own = label_distance(reference, reference, scale, neighbours + 1) * (neighbours + 1) / neighbours
     here = np.column_stack([table[name] for name in names])
-    table["novelty"] = label_distance(here, reference, scale, neighbours) / np.quantile(own, 0.99)
+    neighbours = min(NEIGHBOURS, len(reference) - 1)
+    table["novelty"] = label_distance(here, reference, reference.std(axis=0), neighbours) / spacing
 
 
 def add_correlations(table, ivar, model, theory):
@@ -73,27 +78,40 @@ def main(snakemake):
     reference = np.column_stack([clip[name] for name in names])
     starts = read_starts(inputs.starts, names, reference) if inputs.starts else spread_starts(reference)
     theory = read_table(inputs.theory) if inputs.theory else None
-    blocks = []
-    for block in iterate(inputs.store, BLOCK):
-        table = labelled_block(block.flux, block.ivar, model, bootstrap_models, starts, snakemake.threads)
-        for name in ("id", "snr", "snr_g", "redshift"):
-            table[name] = block.stars[name]
-        if theory is not None:
-            add_correlations(table, block.ivar, model, theory)
-        blocks.append(table)
-    suffixes = ("", "_err", "_bootstrap") if bootstrap_models else ("", "_err")
-    table = vstack(blocks) if blocks else empty_table(names, suffixes, theory is not None)
-    for name in names:
-        for suffix in suffixes:
-            table[name + suffix].unit = params.labels[name]["unit"]
-    add_novelty(table, reference[clip["trained"]], names)
-    print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")
+    trained = reference[clip["trained"]]
+    spacing = spacing_of(trained)
+    counts = []
+    with open_store(inputs.store) as store:
+        n_star = len(store["flux"])
+
+    def blocks():
+        for block in counted(iterate(inputs.store, BLOCK), lambda block: len(block.stars), n_star, "spectra"):
+            table = labelled_block(block.flux, block.ivar, model, bootstrap_models, starts, snakemake.threads)
+            for name in ("id", "snr", "snr_g", "redshift"):
+                table[name] = block.stars[name]
+            if theory is not None:
+                add_correlations(table, block.ivar, model, theory)
+            counts.append(np.count_nonzero(table["converged"]))
+            yield finished(table)
+        if not counts:
+            suffixes = ("", "_err", "_bootstrap") if bootstrap_models else ("", "_err")
+            yield finished(empty_table(names, suffixes, theory is not None))
+
+    def finished(table):
+        for name in names:
+            for suffix in ("", "_err", "_bootstrap"):
+                if name + suffix in table.colnames:
+                    table[name + suffix].unit = params.labels[name]["unit"]
+        add_novelty(table, trained, spacing, names)
+        return table
+
     meta = provenance(
         {"labels": params.labels},
         list(inputs),
         dict(zip(("spectra", "models", "validation"), params.code, strict=True)),
     )
-    write_table(table, snakemake.output.labels, meta)
+    n = write_blocks(blocks(), snakemake.output.labels, meta)
+    print(f"{n} spectra, {sum(counts)} converged")
 
 
 def empty_table(names, suffixes, correlations):

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.tables import read_table, write_table
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import counted, job, provenance
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.masks import read_windows
 from labeltransfer.spectra.normalise import banded_kernel, kernel_fwhm
@@ -40,7 +40,10 @@ def main(snakemake):
     ids, paths = (np.asarray(fetched[name][here]).tolist() for name in ("spectrum_id", "path"))
 
     def blocks():
-        for flux, ivar, stars, lost in prepare(ids, paths, settings, params.preparation["block"]):
+        made = prepare(ids, paths, settings, params.preparation["block"])
+        for flux, ivar, stars, lost in counted(
+            made, lambda made: len(made[2]) + len(made[3]), len(ids), "spectra"
+        ):
             rejected.extend(lost)
             yield flux, ivar, stars
 

@@ -37,8 +37,8 @@ def measure(published, comparison, catalog, ledger, reference, matches, names, m
         ("chi2_low_by", ""): 1 / np.median(catalog["reduced_chi2"]),
         ("removed_fraction", ""): np.count_nonzero(ledger["stage"] == "labels") / max(1, n_labelled),
         ("a_v_reach", ""): "A_V is not a label; it is A_K / 0.114",
-        ("training_time", ""): "benchmarks/cannon_rates.py measures it",
-        ("labelling_time", ""): "benchmarks/cannon_rates.py measures it",
+        ("training_time", ""): "benchmarks/compare.py measures it",
+        ("labelling_time", ""): "benchmarks/compare.py measures it",
         ("tutorial_training_stars", ""): TUTORIAL,
         ("tutorial_test_stars", ""): TUTORIAL,
     }
@@ -76,12 +76,13 @@ def main(snakemake):
     """Write published_vs_here.csv."""
     inputs, params = snakemake.input, snakemake.params
     published = read_published(inputs.published)
+    bootstrap = [f"{name}_bootstrap" for name in params.labels]
     measured = measure(
         published,
         read_table(inputs.comparison),
-        read_table(inputs.catalog),
-        pd.read_parquet(inputs.ledger),
-        read_table(inputs.reference),
+        read_table(inputs.catalog, ["spectrum_id", "reference", "reduced_chi2", *bootstrap], text=bytes),
+        pd.read_parquet(inputs.ledger, columns=["stage"]),
+        read_table(inputs.reference, list(params.labels)),
         read_table(inputs.matches),
         list(params.labels),
         params.min_snr,

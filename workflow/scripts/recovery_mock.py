@@ -52,9 +52,12 @@ def recovery(catalog, truth, labels, min_snr):
 def main(snakemake):
     """Write the table of recovery."""
     params = snakemake.params
+    here = [f"{name}{suffix}" for name in params.labels for suffix in ("", "_err", "_total")]
+    true = [TRUTH_OF_COLUMN.get(str(label["column"]), name) for name, label in params.labels.items()]
+    about = ["spectrum_id", "snr", "novelty", "reference", "trained"]
     table = recovery(
-        read_table(snakemake.input.catalog),
-        read_table(snakemake.input.truth),
+        read_table(snakemake.input.catalog, [*about, *here], text=bytes),
+        read_table(snakemake.input.truth, ["spectrum_id", *true], text=bytes),
         params.labels,
         params.min_snr,
     )

@@ -1,6 +1,8 @@
 """One's own archive: a folder of spectra in any LAMOST layout, and tables of labels for some of them."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -8,13 +10,14 @@ import pandas as pd
 from astropy.table import Table, vstack
 from scipy.spatial import cKDTree
 
-from . import tables
+from . import fitsfile, tables
 from .errors import ArchiveError, refusal
 from .lamost import SURVEY_LABELS, describe, on_sky, read_spectrum
 
 CHECK_PATH = "Check the path in the configuration."
 MATCHES = ("obsid", "spectrum_id", "position")
 _NOT_LABELS = ("ra", "dec", "snr")
+_BLOCK = 4096  # files whose rows are Python objects at a time
 
 
 def read_label_table(path, columns, delimiter=None, texts=()):
@@ -81,13 +84,15 @@ def _one_kind(parts):
     return column.astype(str)
 
 
-def scan_spectra(folder):
+def scan_spectra(folder, workers=1):
     """Read every spectrum below a folder once and list them.
 
     Parameters
     ----------
     folder : str or path
         All files named ``*.fits`` or ``*.fits.gz`` in it and in the folders below it are tried.
+    workers : int, optional
+        Threads that read; the answer does not depend on them.
 
     Returns
     -------
@@ -116,24 +121,37 @@ def scan_spectra(folder):
     )
     if not paths:
         raise refusal(folder, "no spectra", "files named *.fits or *.fits.gz", "none", CHECK_PATH)
-    rows, ids, reasons = [], [], []
-    for path in paths:
-        row = _row(folder, path)
-        if isinstance(row, str):
-            ids.append(ascii(path)[1:-1])
-            reasons.append(row)
-        else:
-            rows.append(row)
+    with ThreadPoolExecutor(workers) as pool:
+        blocks, lost = zip(
+            *(
+                _scanned(
+                    paths[start : start + _BLOCK],
+                    pool.map(_row, repeat(folder), paths[start : start + _BLOCK]),
+                )
+                for start in range(0, len(paths), _BLOCK)
+            ),
+            strict=True,
+        )
+    survey = vstack(blocks)
+    for name in [name for name in SURVEY_LABELS if name not in survey.colnames]:
+        survey[name] = np.full(len(survey), np.nan)
+    describe(survey)
+    return survey, vstack(lost)
+
+
+def _scanned(paths, found):
+    """Tables of the spectra and of the other files among some paths."""
+    found = list(found)
+    rows = [row for row in found if not isinstance(row, str)]
+    lost = [(path, row) for path, row in zip(paths, found, strict=True) if isinstance(row, str)]
     names = ("id", "path", "spectrum_id", "obsid", "lmjd", "ra", "dec", "snrg", "redshift", "layout")
     kinds = (str, str, str, np.int64, np.int64, float, float, float, float, str)
     columns = zip(*rows, strict=True) if rows else [[] for _ in names]
     survey = Table(
         {name: np.array(column, dtype=kind) for name, kind, column in zip(names, kinds, columns, strict=True)}
     )
-    for name in [name for name in SURVEY_LABELS if name not in survey.colnames]:
-        survey[name] = np.full(len(survey), np.nan)
-    describe(survey)
-    return survey, tables.rejected_rows(ids, "survey", "catalogue", reasons)
+    ids = [ascii(path)[1:-1] for path, _ in lost]
+    return survey, tables.rejected_rows(ids, "survey", "catalogue", [reason for _, reason in lost])
 
 
 def _row(folder, path):
@@ -160,6 +178,7 @@ def local_catalogs(
     survey_columns=None,
     radius=3.0,
     delimiter=None,
+    workers=1,
 ):
     """Join a folder of spectra with tables of labels.
 
@@ -185,6 +204,8 @@ def local_catalogs(
         Arcsec.
     delimiter : str, optional
         Of text tables.
+    workers : int, optional
+        Threads that read spectra.
 
     Returns
     -------
@@ -215,10 +236,11 @@ def local_catalogs(
         wanted["id"] = id_column or match
     texts = ["id"] if "id" in wanted and match != "obsid" else []
     table = read_label_table(label_table, wanted, delimiter, texts)
-    survey, rejected = scan_spectra(folder)
+    survey, rejected = scan_spectra(folder, workers)
 
     n_label = len(table)
-    ids = _label_ids(table, match)
+    # What FITS cannot hold is escaped: labels of such a name go on, and are found by it in the ledger.
+    ids, _ = fitsfile.printable(_label_ids(table, match), longest=255)
     if match == "position":
         sky = [np.asarray(table[f"label {name}"], dtype=float) for name in ("ra", "dec")]
         label_row, separation = _nearest(survey["ra"], survey["dec"], *sky, radius)

@@ -3,6 +3,7 @@
 import csv
 import difflib
 import io
+import mmap
 import re
 from string import Formatter
 
@@ -16,7 +17,7 @@ from . import fitsfile
 from .errors import refusal
 
 WRITE_AGAIN = "Fetch or write the table again."
-TEXT_CHUNK = 100_000
+BLOCK = 65_536
 TABLE_LIMIT = 4 * 2**30
 SAFE_NAME = r"[A-Za-z0-9_+][A-Za-z0-9_+.\-]*"
 
@@ -46,17 +47,34 @@ def read_columns(path, choose, delimiter=None, texts=()):
     ArchiveError
         Where the file is not such a table, is damaged, or has no rows ('no rows').
     """
-    data = fitsfile.map_bytes(path, TABLE_LIMIT)
-    start = data[:512]
-    if start.startswith(b"PAR1"):
-        columns = _parquet_columns(path, choose)
-    elif start.startswith(b"SIMPLE") or start.lstrip().startswith(b"<"):
-        columns = _fits_columns(data, path, choose)
-    else:
-        columns = _text_columns(data, path, choose, delimiter, texts)
-    if not columns or not len(next(iter(columns.values()))):
+    parts = list(iterate_columns(path, choose, delimiter, texts))
+    return {name: joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def iterate_columns(path, choose, delimiter=None, texts=()):
+    """As `read_columns`, in blocks of rows, none of which is held longer than the caller does.
+
+    Yields
+    ------
+    dict
+        Name -> array. A column of text may have numbers only in one block and words in another: `numbers`,
+        `integers` and `strings` make one kind of them.
+    """
+    with fitsfile.open_plain(path, TABLE_LIMIT) as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        start = data[:512]
+        if start.startswith(b"PAR1"):
+            blocks = _parquet_columns(file, path, choose)
+        elif start.startswith(b"SIMPLE") or start.lstrip().startswith(b"<"):
+            blocks = _fits_columns(data, path, choose)
+        else:
+            blocks = _text_columns(file, data, path, choose, delimiter, texts)
+        n_row = 0
+        for columns in blocks:
+            n_row += len(next(iter(columns.values()), ()))
+            yield columns
+    if not n_row:
         raise refusal(path, "no rows", "a table with at least one row", "none", WRITE_AGAIN)
-    return columns
 
 
 def pick(path, names, wanted):
@@ -163,8 +181,8 @@ def fill_pattern(pattern, columns):
     n_row = len(next(iter(columns.values())))
     # In blocks, so that there is never an object for each row of a long catalogue.
     blocks = [np.zeros(0, dtype="U1")]
-    for start in range(0, n_row, TEXT_CHUNK):
-        rows = zip(*(columns[name][start : start + TEXT_CHUNK].tolist() for name in used), strict=True)
+    for start in range(0, n_row, BLOCK):
+        rows = zip(*(columns[name][start : start + BLOCK].tolist() for name in used), strict=True)
         blocks.append(np.array([pattern.format(**dict(zip(used, row, strict=True))) for row in rows]))
     return np.concatenate(blocks)
 
@@ -213,10 +231,13 @@ def _fits_columns(data, path, choose):
         if fitsfile.text(header, "XTENSION") != "BINTABLE":
             continue
         layout = fitsfile.column_layout(header, path)
-        # Copies in the machine's byte order: nothing keeps the file mapped.
-        return {
-            name: _native(fitsfile.column(header, data, start, layout[name])) for name in choose(list(layout))
-        }
+        columns = {name: fitsfile.column(header, data, start, layout[name]) for name in choose(list(layout))}
+        for first in range(0, len(next(iter(columns.values()), ())), BLOCK):
+            # Copies in the machine's byte order: nothing keeps the file mapped.
+            yield {name: _native(column[first : first + BLOCK]) for name, column in columns.items()}
+            if hasattr(mmap, "MADV_DONTNEED"):
+                data.madvise(mmap.MADV_DONTNEED)  # or all of the file that was read would count as memory
+        return
     raise refusal(path, "no table", "a binary table", "a FITS file without one", "Check what this file is.")
 
 
@@ -228,22 +249,27 @@ def _native(array):
     return array.astype(array.dtype.newbyteorder("="))
 
 
-def _parquet_columns(path, choose):
+def _parquet_columns(file, path, choose):
     try:
-        chosen = choose(parquet.read_schema(path).names)
-        frame = parquet.read_table(path, columns=list(chosen)).to_pandas()
-    except pyarrow.ArrowException as error:
+        table = parquet.ParquetFile(file)
+        chosen = list(choose(table.schema_arrow.names))
+        for batch in table.iter_batches(BLOCK, columns=chosen):
+            frame = batch.to_pandas()
+            yield {name: _plain(frame[name]) for name in chosen}
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise refusal(path, "damaged Parquet file", "Parquet", error, WRITE_AGAIN) from None
-    return {name: _plain(frame[name]) for name in chosen}
 
 
-def _text_columns(data, path, choose, delimiter, texts):
+def _text_columns(file, data, path, choose, delimiter, texts):
     first, offset = _first_line(data)
     if b"\0" in data[:4096] or not first:
         cure = "Give a FITS, Parquet or text table."
         raise refusal(path, "not a table", "a line of column names", repr(bytes(data[:20])), cure)
     delimiter = delimiter or next((mark for mark in "|\t,;" if mark in first), None)
-    names = first.split() if delimiter is None else next(csv.reader([first], delimiter=delimiter))
+    try:
+        names = first.split() if delimiter is None else next(csv.reader([first], delimiter=delimiter))
+    except csv.Error as error:
+        raise refusal(path, "not a table", "a line of column names", error, WRITE_AGAIN) from None
     names = [name.strip() for name in names]
     chosen = choose([name for name in names if name])
     rows = {
@@ -257,23 +283,21 @@ def _text_columns(data, path, choose, delimiter, texts):
         "comment": "#" if delimiter in (None, " ") else None,
         "low_memory": False,
     }
-    where = [names.index(name) for name in chosen]
-    kinds = {index: str for index in where if names[index].lower() in texts}
-    pieces = []
+    where = {name: names.index(name) for name in chosen}
+    kinds = {index: str for index in where.values() if names[index].lower() in texts}
     try:
         width = pd.read_csv(io.BytesIO(data[offset : offset + 2**20]), nrows=1, **rows).shape[1]
         if width != len(names):
             found = f"{len(names)} names over {width} values"
             raise refusal(path, "ragged table", "as many names as values", found, WRITE_AGAIN)
         # All columns, since a row with too many values goes unnoticed otherwise; in pieces, to save memory.
-        stream = io.BytesIO(data[offset:])
-        for frame in pd.read_csv(stream, names=range(width), dtype=kinds, chunksize=TEXT_CHUNK, **rows):
-            pieces.append([_plain(frame[index]) for index in where])
+        file.seek(offset)
+        for frame in pd.read_csv(file, names=range(width), dtype=kinds, chunksize=BLOCK, **rows):
+            yield {name: _plain(frame[index]) for name, index in where.items()}
     except pd.errors.EmptyDataError:
-        return {}
+        return
     except (pd.errors.ParserError, csv.Error) as error:
         raise refusal(path, "ragged table", "as many values in each row", error, WRITE_AGAIN) from None
-    return {name: joined(parts) for name, parts in zip(chosen, zip(*pieces, strict=True), strict=True)}
 
 
 def _first_line(data):

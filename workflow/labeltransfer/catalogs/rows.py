@@ -1,6 +1,32 @@
 """Rows of one table found by the ids of another, and tables divided into parts."""
 
+from typing import NamedTuple
+
 import numpy as np
+
+
+class Index(NamedTuple):
+    """Ids in alphabetical order, and the rows where they stand; `index_ids` makes it."""
+
+    ids: np.ndarray  # (n,) bytes
+    rows: np.ndarray  # (n,) int64
+
+
+def index_ids(ids):
+    """Index of ids, to find rows by id many times.
+
+    Parameters
+    ----------
+    ids : (n,) sequence of str or bytes
+
+    Returns
+    -------
+    Index
+        The rows of equal ids in ascending order. It takes the length of the longest id and 8 bytes per row.
+    """
+    ids = text_bytes(ids)
+    rows = np.argsort(ids, kind="stable")
+    return Index(ids[rows], rows)
 
 
 def rows_of(ids, wanted):
@@ -8,9 +34,9 @@ def rows_of(ids, wanted):
 
     Parameters
     ----------
-    ids : (n,) sequence of str
+    ids : (n,) sequence of str or bytes, or Index
         Ids, each standing once.
-    wanted : (m,) sequence of str
+    wanted : (m,) sequence of str or bytes
         Ids to find.
 
     Returns
@@ -20,17 +46,69 @@ def rows_of(ids, wanted):
     Raises
     ------
     KeyError
-        If an id stands more than once, or a wanted one is absent.
+        If an id stands more than once (in an index: one of those wanted), or a wanted one is absent.
     """
-    place = {}
-    for row, name in enumerate(np.asarray(ids).tolist()):
-        if name in place:
-            raise KeyError(f"id {name!r} stands in rows {place[name]} and {row}; ids must be unique here")
-        place[name] = row
-    try:
-        return np.array([place[name] for name in np.asarray(wanted).tolist()], dtype=np.int64)
-    except KeyError as error:
-        raise KeyError(f"id {error.args[0]!r} is not among the {len(place)} rows to choose from") from None
+    index, wanted = ids if isinstance(ids, Index) else index_ids(ids), text_bytes(wanted)
+    place, known = _find(index, wanted)
+    if not known.all():
+        name = wanted[np.argmin(known)].decode()
+        raise KeyError(f"id {name!r} is not among the {len(index.ids)} rows to choose from")
+    # In an index, which serves many times, only what is asked for is looked at.
+    first = place if isinstance(ids, Index) else np.arange(len(index.ids))
+    first = first[first + 1 < len(index.ids)]
+    again = first[index.ids[first + 1] == index.ids[first]]
+    if len(again):
+        name, rows = index.ids[again[0]].decode(), index.rows[again[0] : again[0] + 2]
+        raise KeyError(f"id {name!r} stands in rows {rows[0]} and {rows[1]}; ids must be unique here")
+    return index.rows[place].astype(np.int64)
+
+
+def among(ids, wanted):
+    """Which wanted ids stand in a list of ids; parameters as for `rows_of`, whose ids may recur here.
+
+    Returns
+    -------
+    (m,) bool
+    """
+    return _find(ids if isinstance(ids, Index) else index_ids(ids), text_bytes(wanted))[1]
+
+
+def text_bytes(values):
+    """Texts as an array of bytes of one length, a quarter of what numpy takes for str.
+
+    Parameters
+    ----------
+    values : (n,) sequence of str or bytes
+        A missing value (None, NaN) becomes empty. Zero bytes at the end of a text are lost.
+
+    Returns
+    -------
+    (n,) bytes array, UTF-8
+    """
+    # Objects, not numpy's own idea of a type: it would write the word "nan" among texts.
+    values = np.asarray(values, dtype=None if hasattr(values, "dtype") else object)
+    if values.dtype.kind == "S":
+        return values
+    if values.dtype.kind == "U":
+        try:
+            return values.astype("S") if values.size else np.zeros(0, "S1")
+        except UnicodeEncodeError:
+            return np.char.encode(values, "utf-8")
+    # A missing value differs from itself or is None: it must not become the word "nan".
+    texts = [b"" if value is None or value != value else _encoded(value) for value in values.tolist()]
+    return np.array(texts, dtype="S") if texts else np.zeros(0, "S1")
+
+
+def _encoded(value):
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _find(index, wanted):
+    """Place of each wanted id in the index (any, where it is absent), and whether it is there."""
+    if not len(index.ids):
+        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
+    place = np.minimum(np.searchsorted(index.ids, wanted), len(index.ids) - 1)
+    return place, index.ids[place] == wanted
 
 
 def chunk_rows(n, item):
