@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+FUZZED = pytest.StashKey()  # kind of file -> inputs tried and refused (tests/unit/test_fuzz.py)
 REAL = Path(os.environ.get("LABELTRANSFER_REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -28,3 +29,27 @@ def real_data():
 def rng():
     """A generator that every test starts from the same seed."""
     return np.random.default_rng(20170208)
+
+
+def pytest_addoption(parser):
+    """`--fuzz N`: how many damaged inputs of each kind of file to try."""
+    parser.addoption("--fuzz", type=int, metavar="N", help="damaged inputs to try per kind of file")
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest first; tests that share a run of the workflow, or a Slurm, in one process of `-n`."""
+    order = ("workflow", "hpc", "real", "unit")
+    parts = {item: item.path.relative_to(ROOT / "tests").parts for item in items}
+    items.sort(key=lambda item: order.index(parts[item][0]))
+    for item, (folder, file, *_) in parts.items():
+        item.add_marker(pytest.mark.xdist_group(folder if folder in ("workflow", "hpc") else file))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say how many damaged inputs were tried."""
+    counts = config.stash.get(FUZZED, {})
+    if counts:
+        terminalreporter.section("fuzz")
+        for kind, count in counts.items():
+            terminalreporter.line(f"{kind:28}{count['inputs']:8} inputs,{count['refused']:8} refused")
+        terminalreporter.line(f"{'all':28}{sum(count['inputs'] for count in counts.values()):8} inputs")

@@ -12,12 +12,13 @@ from labeltransfer.figures import ho2017
 from labeltransfer.figures.style import save
 from labeltransfer.models.cannon import linear_coefficients
 from labeltransfer.models.files import load_model
-from labeltransfer.runtime import job
+from labeltransfer.runtime import PACKAGES, job, provenance
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.spectra.prepare import on_grid
 
 # Figure 4 scales the coefficients by the typical errors of the labels (Holtzman et al. 2015), and A_K by 1 mag.
 LABEL_STEPS = {"teff": 91.5, "logg": 0.11, "fe_h": 0.05, "alpha_m": 0.05, "a_k": 1.0}
+KIEL = ["teff", "logg"]
 
 
 def reference_set(inputs):
@@ -71,7 +72,10 @@ def figure_02(inputs, params):
 def figure_03(inputs, params):
     """The reference set over the survey."""
     return ho2017.figure_03(
-        read_table(inputs.survey), reference_set(inputs), params.source, reference=reference_name(params)
+        read_table(inputs.survey, KIEL),
+        reference_set(inputs),
+        params.source,
+        reference=reference_name(params),
     )
 
 
@@ -128,10 +132,12 @@ def figure_08(inputs, params):
 
 def figure_09(inputs, params):
     """Labels here against the pipeline's, over the distance from the reference set."""
-    sample, survey = read_table(inputs.sample), read_table(inputs.survey)
+    sample = read_table(inputs.sample)
     settings, pipeline = params.study["distance"], params.study["pipeline"]
     names = list(settings["scale"])
-    survey = survey[rows_of(survey["spectrum_id"], sample["id"])]
+    ids = read_table(inputs.survey, ["spectrum_id"], text=bytes)["spectrum_id"]
+    columns = list(dict.fromkeys(pipeline[name] for name in names))
+    survey = read_table(inputs.survey, columns, rows_of(ids, sample["id"]))
     separation = label_separation(
         np.column_stack([sample[name] for name in names]),
         np.column_stack([np.asarray(survey[pipeline[name]], dtype=float) for name in names]),
@@ -146,7 +152,7 @@ def figure_09(inputs, params):
 def figure_10(inputs, params):
     """Label distance over the Kiel diagram."""
     return ho2017.figure_10(
-        read_table(inputs.survey),
+        read_table(inputs.survey, KIEL),
         np.asarray(read_table(inputs.distance)["distance"]),
         params.source,
         cut=params.study["distance"]["cut"],
@@ -156,19 +162,29 @@ def figure_10(inputs, params):
 
 def figure_11(inputs, params):
     """The ([Fe/H], [alpha/M]) plane."""
-    catalog = read_table(inputs.catalog)
+    catalog = read_table(inputs.catalog, ["fe_h", "alpha_m"])
     return ho2017.figure_11(np.asarray(catalog["fe_h"]), np.asarray(catalog["alpha_m"]), params.source)
 
 
 def figure_12(inputs, params):
     """[alpha/M] on the sky."""
-    return ho2017.figure_12(read_table(inputs.reference), read_table(inputs.catalog), params.source)
+    columns = ["ra", "dec", "alpha_m"]
+    return ho2017.figure_12(
+        read_table(inputs.reference, columns), read_table(inputs.catalog, columns), params.source
+    )
+
+
+def made_from(snakemake, floors=("catalogs", "spectra", "models", "figures")):
+    """Provenance of a figure: all that its rule was given."""
+    settings = {name: value for name, value in snakemake.params.items() if name != "code"}
+    code = dict(zip(floors, snakemake.params.code, strict=True))
+    return provenance(settings, list(snakemake.input), code, (*PACKAGES, "matplotlib"))
 
 
 def main(snakemake):
     """Draw the figure that the rule is named after."""
     figure = globals()[snakemake.rule](snakemake.input, snakemake.params)
-    save(figure, snakemake.output.pdf, snakemake.output.png)
+    save(figure, snakemake.output.pdf, snakemake.output.png, made_from(snakemake))
 
 
 if "snakemake" in globals():

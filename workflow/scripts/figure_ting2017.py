@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from figure_ho2017 import made_from
 
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table
@@ -101,7 +102,12 @@ def shift_test(inputs, params):
 def main(snakemake):
     """Draw the figure that the output is named after."""
     figure = globals()[Path(snakemake.output.png).stem](snakemake.input, snakemake.params)
-    save(figure, snakemake.output.pdf, snakemake.output.png)
+    save(
+        figure,
+        snakemake.output.pdf,
+        snakemake.output.png,
+        made_from(snakemake, ("spectra", "models", "figures")),
+    )
 
 
 if "snakemake" in globals():

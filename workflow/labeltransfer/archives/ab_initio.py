@@ -8,14 +8,17 @@ provenance; table ``SPECTRA`` has one row per spectrum, table ``WAVELENGTH`` the
 from typing import NamedTuple
 
 import numpy as np
-from astropy.io import fits
 
+from . import fitsfile
 from .errors import refusal
+
+SIZE_LIMIT = 4 * 2**30
 
 ELEMENTS = ("C", "N", "O", "Na", "Mg", "Al", "Si", "S", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni")
 STEPPED_LABELS = ("Teff", "logg", "vmic", "M_H", *(f"{element}_H" for element in ELEMENTS))
 
 _COLUMNS = ("reference", "teff", "logg", "m_h", "vmic", "stepped_label", "step", "flux")
+_TEXTS, _VECTORS = ("reference", "stepped_label"), ("flux", "continuum")
 # Spellings of the unit that each column has to be in; None where the column has no unit.
 _UNITS = {
     "teff": ("K",),
@@ -78,34 +81,30 @@ def read_model_spectra(path, labels=STEPPED_LABELS, coverage=(3905.0, 9000.0)):
         Naming what is wrong: no such tables or columns, other units, air wavelengths, a short range,
         a reference point without its own row, missing labels or steps, values that are not physical.
     """
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            header = dict(hdus[0].header)
-            names = [hdu.name for hdu in hdus]
-            for name in ("SPECTRA", "WAVELENGTH"):
-                if name not in names:
-                    raise _wrong(path, "missing table", f"a table {name}", ", ".join(names))
-            spectra, wave = hdus["SPECTRA"], hdus["WAVELENGTH"]
-            _check_columns(path, spectra, wave)
-            wavelength = np.array(wave.data["wavelength"], dtype=float)
-            data = {name: spectra.data[name] for name in _COLUMNS}
-            continuum = None
-            if "continuum" in spectra.columns.names:
-                continuum = np.array(spectra.data["continuum"], dtype=float)
-            models = ModelSpectra(
-                wavelength=wavelength,
-                reference=np.array([str(name).strip() for name in data["reference"]]),
-                stepped_label=np.array([str(name).strip() for name in data["stepped_label"]]),
-                **{
-                    n: np.array(data[n], dtype=float) for n in ("teff", "logg", "m_h", "vmic", "step", "flux")
-                },
-                continuum=continuum,
-                resolution=float(header.get("RESOL", np.nan)),
-                provenance={k: header[k] for k in ("CODE", "ATMOS", "LINES", "FLUXUNIT") if k in header},
-            )
-    except (OSError, TypeError, UnicodeDecodeError) as error:
-        raise _wrong(path, "unreadable file", "a FITS file", error) from error
-    _check_wavelength(path, models.wavelength, header.get("WAVEMED"), coverage)
+    data = fitsfile.map_bytes(path, SIZE_LIMIT)
+    primary, found = None, {}
+    for header, start, _ in fitsfile.hdus(data, path):
+        primary = header if primary is None else primary
+        if fitsfile.text(header, "XTENSION") == "BINTABLE":
+            found.setdefault(fitsfile.text(header, "EXTNAME").upper(), (header, start))
+    for name in ("SPECTRA", "WAVELENGTH"):
+        if name not in found:
+            raise _wrong(path, "missing table", f"a table {name}", ", ".join(found) or "none")
+    spectra = _columns(path, data, *found["SPECTRA"], "SPECTRA", (*_COLUMNS, "continuum"), _COLUMNS)
+    wave = _columns(path, data, *found["WAVELENGTH"], "WAVELENGTH", ("wavelength",), ("wavelength",))
+    _check_units(path, found["SPECTRA"][0], found["WAVELENGTH"][0])
+    models = ModelSpectra(
+        wavelength=wave["wavelength"],
+        **{name: spectra[name] for name in _COLUMNS},
+        continuum=spectra.get("continuum"),
+        resolution=fitsfile.number(primary, "RESOL"),
+        provenance={
+            key: fitsfile.header_value(primary, key)
+            for key in ("CODE", "ATMOS", "LINES", "FLUXUNIT")
+            if key in primary
+        },
+    )
+    _check_wavelength(path, models.wavelength, fitsfile.text(primary, "WAVEMED"), coverage)
     _check_values(path, models)
     _check_steps(path, models, labels)
     return models
@@ -163,19 +162,38 @@ def _wrong(path, reason, expected, found, cure="Compare with the file in resourc
     return refusal(path, reason, expected, found, cure)
 
 
-def _check_columns(path, spectra, wave):
-    missing = [name for name in _COLUMNS if name not in spectra.columns.names]
+def _columns(path, data, header, start, table, wanted, needed):
+    """Columns of a table as copies: text as str, numbers as float64; vectors for the spectra alone."""
+    layout = fitsfile.column_layout(header, path)
+    missing = [name for name in needed if name.upper() not in layout]
     if missing:
-        found = f"{', '.join(spectra.columns.names)}"
-        raise _wrong(path, "missing columns", f"{', '.join(missing)} in table SPECTRA", found)
-    if "wavelength" not in wave.columns.names:
-        found = ", ".join(wave.columns.names)
-        raise _wrong(path, "missing columns", "wavelength in table WAVELENGTH", found)
-    checks = [(f"column {name}", spectra.columns[name].unit, units) for name, units in _UNITS.items()]
-    for name, unit, allowed in [*checks, ("the wavelengths", wave.columns["wavelength"].unit, _ANGSTROM)]:
-        if (unit or None) not in allowed:
+        found = ", ".join(name.lower() for name in layout)
+        raise _wrong(path, "missing columns", f"{', '.join(missing)} in table {table}", found)
+    columns = {}
+    for name in wanted:
+        if name.upper() not in layout:
+            continue
+        values = fitsfile.column(header, data, start, layout[name.upper()])
+        kind, n_axis = "S" if name in _TEXTS else "iuf", 2 if name in _VECTORS else 1
+        if values.dtype.kind not in kind or values.ndim != n_axis:
+            what = "text" if kind == "S" else "a vector" if n_axis == 2 else "a number"
+            found = f"{values.dtype} of shape {values.shape[1:]}"
+            raise _wrong(path, "bad shape", f"{what} in each row of column {name}", found)
+        if kind == "S":
+            columns[name] = np.char.strip(np.char.decode(values, "ascii", "replace"))
+        else:
+            columns[name] = values.astype(float)
+    return columns
+
+
+def _check_units(path, spectra, wave):
+    tables = [(spectra, name, f"column {name}", units) for name, units in _UNITS.items()]
+    for header, name, what, allowed in [*tables, (wave, "wavelength", "the wavelengths", _ANGSTROM)]:
+        number = fitsfile.column_layout(header, path)[name.upper()][0]
+        unit = fitsfile.text(header, f"TUNIT{number}") or None
+        if unit not in allowed:
             expected = next(text for text in allowed if text) if None not in allowed else "dex or no unit"
-            raise _wrong(path, "wrong unit", f"{name} in {expected}", f"the unit {unit!r}")
+            raise _wrong(path, "wrong unit", f"{what} in {expected}", f"the unit {unit!r}")
 
 
 def _check_wavelength(path, wavelength, medium, coverage):

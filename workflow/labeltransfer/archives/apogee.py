@@ -74,8 +74,8 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
         reference_id, ra, dec [deg], each label and ``<label>_err`` (NaN where missing), snr, aspcapflag,
         starflag, extratarg (0 where the table lacks it), aspcap_path ('' where it cannot be told).
     rejected : Table
-        id, catalog, stage, reason of the other rows; reasons 'no identifier', 'marked duplicate',
-        'no position', 'duplicate of a row with higher S/N'.
+        id, catalog, stage, reason of the other rows; reasons 'no identifier', 'unsafe identifier',
+        'marked duplicate', 'no position', 'duplicate of a row with higher S/N'.
 
     Raises
     ------
@@ -96,9 +96,11 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
 
     found = tables.read_columns(path, choose)
     columns = {name: found[theirs] for name, theirs in chosen.items()}
+    single = ("APOGEE_ID", "RA", "DEC", "SNR", "ASPCAPFLAG", "STARFLAG", "EXTRATARG")
+    fitsfile.check_single({name: columns[name] for name in single if name in columns}, path)
     n_row = len(columns["APOGEE_ID"])
 
-    names = tables.strings(columns["APOGEE_ID"])
+    names, strange = fitsfile.printable(tables.strings(columns["APOGEE_ID"]))
     ra, dec = tables.numbers(columns["RA"]), tables.numbers(columns["DEC"])
     reference = Table({"reference_id": names.astype(str), "ra": ra, "dec": dec})
     reference["ra"].unit = reference["dec"].unit = "deg"
@@ -114,6 +116,7 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
 
     reason = np.full(n_row, "", dtype=object)
     reason[names == ""] = "no identifier"
+    reason[strange] = "unsafe identifier"
     marked = (reference["extratarg"].data >> EXTRATARG_DUPLICATE) & 1 == 1
     reason[(reason == "") & marked] = "marked duplicate"
     reason[(reason == "") & ~((ra >= 0) & (ra <= 360) & (np.abs(dec) <= 90))] = "no position"
@@ -185,6 +188,8 @@ def _values(columns, place, path):
 
 def _flags(column):
     # Bit 31 makes a 32-bit flag negative: keep the bits, not the sign.
+    if column.dtype.kind not in "iu":
+        return tables.integers(column, 0)
     flags, bits = column.astype(np.int64), 8 * column.dtype.itemsize
     return flags if bits >= 64 else flags & (2**bits - 1)
 
@@ -193,7 +198,7 @@ def _aspcap_paths(pattern, columns, n_row):
     parts = {name: columns.get(name) for name in tables.fields(pattern)}
     if any(part is None or part.ndim != 1 for part in parts.values()):
         return np.full(n_row, "", dtype=str)
-    parts = {name: tables.strings(part) for name, part in parts.items()}
+    parts = {name: fitsfile.printable(tables.strings(part))[0] for name, part in parts.items()}
     if "LOCATION_ID" in parts and "FIELD" in columns:
         parts["LOCATION_ID"] = np.where(
             parts["LOCATION_ID"] == "1", tables.strings(columns["FIELD"]), parts["LOCATION_ID"]

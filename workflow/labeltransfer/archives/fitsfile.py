@@ -5,11 +5,13 @@ been found to fit into the file: a damaged header cannot ask for memory, and a t
 than an image (building an astropy table HDU would take most of the time of reading a spectrum).
 """
 
+import contextlib
 import math
 import mmap
 import os
 import re
 import stat
+import tempfile
 import zlib
 
 import numpy as np
@@ -21,6 +23,8 @@ BLOCK = 2880
 CARD = 80
 SPECTRUM_LIMIT = 64 * 2**20
 HEADER_LIMIT = 200 * BLOCK
+_PIECE = 2**20
+MOST_AXES = 32
 
 GZIP = b"\x1f\x8b"
 FETCH_AGAIN = "Fetch the file again."
@@ -60,27 +64,76 @@ def read_bytes(path, limit=SPECTRUM_LIMIT):
 
 def gunzip(raw, path, limit=SPECTRUM_LIMIT):
     """Unzip `raw`, the gzip content of `path`, to at most `limit` bytes; errors as in `read_bytes`."""
-    # The output limit stops a file that would unpack without end before it fills the memory.
-    inflate = zlib.decompressobj(wbits=31)
-    try:
-        data = inflate.decompress(raw, limit + 1)
-    except zlib.error as error:
-        raise refusal(path, "damaged gzip", "gzip data", str(error), FETCH_AGAIN) from None
-    if len(data) > limit:
-        raise _too_large(path, limit)
-    if not inflate.eof:
-        raise refusal(path, "truncated gzip", "the end of the gzip data", f"{len(raw)} bytes", FETCH_AGAIN)
+    members, room, rest = [], limit + 1, memoryview(raw)
+    # A gzip file may have several members one after another; what follows them and is none is ignored.
+    while rest[:2] == GZIP:
+        # The output limit stops a file that would unpack without end before it fills the memory.
+        inflate = zlib.decompressobj(wbits=31)
+        try:
+            members.append(inflate.decompress(rest, room))
+        except zlib.error as error:
+            raise refusal(path, "damaged gzip", "gzip data", str(error), FETCH_AGAIN) from None
+        room -= len(members[-1])
+        if room <= 0:
+            raise _too_large(path, limit)
+        if not inflate.eof:
+            found = f"{len(raw)} bytes"
+            raise refusal(path, "truncated gzip", "the end of the gzip data", found, FETCH_AGAIN)
+        rest = rest[len(rest) - len(inflate.unused_data) :]
+    data = members[0] if len(members) == 1 else b"".join(members)
     if not data:
         raise refusal(path, "empty file", "a FITS file", "0 bytes inside gzip", FETCH_AGAIN)
     return data
 
 
+def open_plain(path, limit):
+    """Open a file for reading, unzipped into a temporary one if its first bytes say gzip.
+
+    Nothing of the content is held in memory, however large it is; parameters and errors as for `read_bytes`.
+    """
+    file = _opened(path)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(file)
+        start = file.read(2)
+        file.seek(0)
+        # What is plain takes no more room than it has; only gzip can grow.
+        if start == GZIP:
+            return _unzipped(file, path, limit)
+        stack.pop_all()
+    return file
+
+
+def _unzipped(file, path, limit):
+    with contextlib.ExitStack() as stack:
+        plain = stack.enter_context(tempfile.TemporaryFile())
+        rest = file.read(_PIECE)
+        while rest[:2] == GZIP:
+            inflate = zlib.decompressobj(wbits=31)
+            while not inflate.eof:
+                try:
+                    piece = inflate.decompress(rest, _PIECE)
+                except zlib.error as error:
+                    raise refusal(path, "damaged gzip", "gzip data", str(error), FETCH_AGAIN) from None
+                plain.write(piece)
+                if plain.tell() > limit:
+                    raise _too_large(path, limit)
+                rest = inflate.unconsumed_tail or (b"" if inflate.eof else file.read(_PIECE))
+                if not (rest or piece or inflate.eof):
+                    found = f"{file.tell()} bytes"
+                    raise refusal(path, "truncated gzip", "the end of the gzip data", found, FETCH_AGAIN)
+            rest = inflate.unused_data
+            rest += file.read(_PIECE) if len(rest) < 2 else b""
+        if not plain.tell():
+            raise refusal(path, "empty file", "a FITS file", "0 bytes inside gzip", FETCH_AGAIN)
+        plain.seek(0)
+        stack.pop_all()
+    return plain
+
+
 def map_bytes(path, limit):
-    """Like `read_bytes`, but a plain file is mapped, so that only what is used of it is read."""
-    with _opened(path) as file:
-        if file.read(2) != GZIP:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return read_bytes(path, limit)
+    """Like `read_bytes`, but mapped, so that only what is used of it is read."""
+    with open_plain(path, limit) as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _opened(path):
@@ -125,7 +178,7 @@ def check_fits(data, path):
     raise refusal(path, "not FITS", "a file that starts with SIMPLE", repr(start[:20]), FETCH_AGAIN)
 
 
-def hdus(data, path):
+def hdus(data, path, longest=HEADER_LIMIT):
     """Iterate over the header-data units of a FITS file.
 
     Parameters
@@ -134,6 +187,8 @@ def hdus(data, path):
         The file.
     path : str or path
         For messages.
+    longest : int, optional
+        Bytes after which the end of a header is no longer looked for.
 
     Yields
     ------
@@ -150,7 +205,7 @@ def hdus(data, path):
     position = 0
     # What follows the first unit and does not announce an extension is padding or junk, which FITS permits.
     while position == 0 or data[position : position + 8] == b"XTENSION":
-        header, start = _header(data, position, path)
+        header, start = _header(data, position, path, longest)
         size = _data_size(header, path)
         if start + size > len(data):
             if start + size > max(100 * len(data), SPECTRUM_LIMIT):
@@ -162,8 +217,8 @@ def hdus(data, path):
         position = start + -(-size // BLOCK) * BLOCK
 
 
-def _header(data, position, path):
-    last = min(len(data), position + HEADER_LIMIT)
+def _header(data, position, path, longest):
+    last = min(len(data), position + longest)
     for card in range(position, last, CARD):
         if data[card : card + 3] == b"END" and not data[card + 3 : card + CARD].strip():
             break
@@ -178,7 +233,7 @@ def _header(data, position, path):
 
 def _data_size(header, path):
     n_axis = integer(header, "NAXIS")
-    axes = [integer(header, f"NAXIS{axis + 1}") for axis in range(n_axis)] if n_axis <= 999 else [-1]
+    axes = [integer(header, f"NAXIS{axis + 1}") for axis in range(n_axis)] if n_axis <= MOST_AXES else [-1]
     n_extra, n_group = integer(header, "PCOUNT", 0), integer(header, "GCOUNT", 1)
     bits = integer(header, "BITPIX")
     if min([n_axis, n_extra, *axes]) < 0 or n_group < 1 or bits not in _IMAGE_TYPES:
@@ -225,6 +280,31 @@ def text(header, keyword):
     return str(header_value(header, keyword, "")).strip()
 
 
+def printable(names, longest=100):
+    r"""Names as every table and screen can hold them.
+
+    Parameters
+    ----------
+    names : array of str, shape (n,)
+    longest : int
+        Characters that are kept, so that one absurd name does not widen a column of millions of rows.
+
+    Returns
+    -------
+    names : array of str objects, shape (n,)
+        What is not printable ASCII written as Python writes it (``\n``, ``\xe9``).
+    changed : bool array, shape (n,)
+    """
+    plain = np.array([_printable(str(name), longest) for name in names], dtype=object)
+    return plain, plain != np.asarray(names, dtype=object)
+
+
+def _printable(name, longest):
+    name = name[: longest + 1]
+    name = name if name.isascii() and name.isprintable() else ascii(name)[1:-1]
+    return name if len(name) <= longest else name[: longest - 3] + "..."
+
+
 def image(header, data, start):
     """The array of an image unit, in numpy's order of axes; a view unless the header asks for scaling."""
     shape = [integer(header, f"NAXIS{axis}") for axis in range(integer(header, "NAXIS"), 0, -1)]
@@ -248,6 +328,10 @@ def column_layout(header, path):
     if integer(header, "NAXIS") != 2 or integer(header, "BITPIX") != 8:
         found = f"NAXIS {integer(header, 'NAXIS')} and BITPIX {integer(header, 'BITPIX')}"
         raise refusal(path, "damaged FITS header", "a table with NAXIS 2 and BITPIX 8", found, FETCH_AGAIN)
+    # Rows without width cost no bytes, so that nothing would bound their number.
+    if integer(header, "NAXIS1") == 0 and integer(header, "NAXIS2") > 0:
+        found = f"{integer(header, 'NAXIS2')} rows of 0 bytes"
+        raise refusal(path, "damaged FITS header", "rows with a width", found, FETCH_AGAIN)
     layout, offset = {}, 0
     for column in range(1, min(integer(header, "TFIELDS", 0), 999) + 1):
         match = re.match(r"\s*(\d{0,9})([A-Z])", text(header, f"TFORM{column}"))
@@ -280,6 +364,14 @@ def column(header, data, start, place):
     within = [np.dtype(kind).itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     array = np.ndarray((n_row, *shape), kind, data, start + offset, (row_bytes, *within))
     return _scaled(array, header, f"TSCAL{index}", f"TZERO{index}")
+
+
+def check_single(columns, path):
+    """Raise `ArchiveError` ('missing column') unless each of the columns has one value per row."""
+    for name, values in columns.items():
+        if values.ndim != 1:
+            found = f"vectors of shape {values.shape[1:]}"
+            raise refusal(path, "missing column", f"{name} to be single values", found, FETCH_AGAIN)
 
 
 def _scaled(array, header, scale, zero):

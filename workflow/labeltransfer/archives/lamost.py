@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from . import fitsfile, tables
 from .errors import refusal
@@ -245,62 +245,108 @@ def read_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
     ArchiveError
         Where the file is no such table, lacks a column, or has no rows.
     """
+    blocks, lost = zip(*iterate_catalog(path, path_pattern), strict=True)
+    return vstack(blocks, metadata_conflicts="silent"), vstack(lost)
+
+
+def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
+    """Read a catalogue in blocks of rows, as `read_catalog` does whole; the file is read twice.
+
+    Yields
+    ------
+    survey, rejected : Table
+        Of the next rows, in their order.
+    """
+    repeated, done = _repeated(path), 0
+    for columns, parts, complete, reason, _ in _catalog_blocks(path):
+        n_row = len(reason)
+        ra, dec = tables.numbers(columns["ra"]), tables.numbers(columns["dec"])
+        reason[repeated[done : done + n_row]] = "duplicate spectrum id"
+        reason[(reason == "") & ~on_sky(ra, dec)] = "no position"
+
+        keep = reason == ""
+        kept = {name: part[keep] for name, part in parts.items()}
+        kept["spectrum_id"] = tables.fill_pattern(_ID_PATTERN, kept)
+        survey = Table(
+            {
+                "spectrum_id": kept["spectrum_id"],
+                "path": tables.fill_pattern(path_pattern, kept),
+                "obsid": kept["obsid"],
+                "ra": ra[keep],
+                "dec": dec[keep],
+            },
+            copy=False,
+        )
+        for name in SURVEY_LABELS:
+            read = tables.uncertainties if name.endswith("_err") else tables.numbers
+            survey[name] = read(columns[name])[keep] if name in columns else np.full(keep.sum(), np.nan)
+        describe(survey)
+        survey.meta["source"] = os.path.basename(os.fspath(path))
+
+        lost = {name: part[~keep] for name, part in parts.items()} | {"row": done + np.flatnonzero(~keep)}
+        ids = np.where(
+            lost["obsid"] >= 0, tables.fill_pattern("{obsid}", lost), tables.fill_pattern("row {row}", lost)
+        )
+        ids = np.where(complete[~keep], tables.fill_pattern(_ID_PATTERN, lost), ids)
+        yield survey, tables.rejected_rows(ids, "survey", "catalogue", reason[~keep])
+        done += n_row
+
+
+def _catalog_blocks(path):
+    """Columns of a catalogue under our names, what identifies the spectra, and reasons against them.
+
+    Yields
+    ------
+    columns, parts : dict
+    complete : bool array
+        Whether a row has all that names a spectrum.
+    reason : array of str objects
+        Empty where there is none.
+    key : (array, array)
+        The day, and the rest of what identifies a spectrum as one number.
+    """
     needed = ("lmjd", "planid", "spid", "fiberid", "ra", "dec")
-    chosen = {}
+    chosen, known = {}, {}
 
     def choose(names):
         have = {name.lower() for name in names}
         chosen.update(tables.pick(path, names, [*needed, *({"obsid", *SURVEY_LABELS} & have)]))
         return chosen.values()
 
-    columns = tables.read_columns(path, choose, texts=("planid",))
-    columns = {name: columns[theirs] for name, theirs in chosen.items()}
-    n_row = len(columns["lmjd"])
+    for found in tables.iterate_columns(path, choose, texts=("planid",)):
+        columns = {name: found[theirs] for name, theirs in chosen.items()}
+        fitsfile.check_single(columns, path)
+        n_row = len(columns["lmjd"])
+        parts = {name: tables.integers(columns[name]) for name in ("lmjd", "spid", "fiberid")}
+        parts["obsid"] = tables.integers(columns["obsid"]) if "obsid" in columns else np.full(n_row, -1)
+        code, plans = pd.factorize(tables.strings(columns["planid"]))
+        # As numbers: catalogues of millions of rows have the names of few plans.
+        number = np.array([known.setdefault(plan, len(known)) for plan in plans], dtype=np.int64)
+        plans, strange = fitsfile.printable(plans)
+        parts["planid"] = plans[code]
 
-    parts = {name: tables.integers(columns[name]) for name in ("lmjd", "spid", "fiberid")}
-    parts["obsid"] = tables.integers(columns["obsid"]) if "obsid" in columns else np.full(n_row, -1)
-    code, plans = pd.factorize(tables.strings(columns["planid"]))
-    parts["planid"] = np.asarray(plans, dtype=object)[code]
-    ra, dec = tables.numbers(columns["ra"]), tables.numbers(columns["dec"])
+        complete = (parts["lmjd"] > 0) & (parts["planid"] != "")
+        complete &= (parts["spid"] >= 0) & (parts["spid"] < 100)
+        complete &= (parts["fiberid"] >= 0) & (parts["fiberid"] < 1000)
+        reason = np.full(n_row, "", dtype=object)
+        reason[~complete] = "no identifier"
+        reason[complete & (strange | ~tables.safe_names(plans))[code]] = "unsafe file name"
+        rest = (number[code] * 100 + parts["spid"]) * 1000 + parts["fiberid"]
+        yield columns, parts, complete, reason, (parts["lmjd"], rest)
 
-    complete = (parts["lmjd"] > 0) & (parts["planid"] != "")
-    complete &= (
-        (parts["spid"] >= 0) & (parts["spid"] < 100) & (parts["fiberid"] >= 0) & (parts["fiberid"] < 1000)
-    )
-    reason = np.full(n_row, "", dtype=object)
-    reason[~complete] = "no identifier"
-    reason[complete & ~tables.safe_names(parts["planid"])] = "unsafe file name"
-    usable = np.flatnonzero(reason == "")
-    # As numbers: catalogues of millions of rows have the names of few plans.
-    key = ((parts["lmjd"] * len(plans) + code) * 100 + parts["spid"]) * 1000 + parts["fiberid"]
-    reason[usable[pd.Series(key[usable]).duplicated().to_numpy()]] = "duplicate spectrum id"
-    reason[(reason == "") & ~on_sky(ra, dec)] = "no position"
 
-    keep = reason == ""
-    kept = {name: part[keep] for name, part in parts.items()}
-    kept["spectrum_id"] = tables.fill_pattern(_ID_PATTERN, kept)
-    survey = Table(
-        {
-            "spectrum_id": kept["spectrum_id"],
-            "path": tables.fill_pattern(path_pattern, kept),
-            "obsid": kept["obsid"],
-            "ra": ra[keep],
-            "dec": dec[keep],
-        },
-        copy=False,
-    )
-    for name in SURVEY_LABELS:
-        read = tables.uncertainties if name.endswith("_err") else tables.numbers
-        survey[name] = read(columns[name])[keep] if name in columns else np.full(keep.sum(), np.nan)
-    describe(survey)
-    survey.meta["source"] = os.path.basename(os.fspath(path))
-
-    lost = {name: part[~keep] for name, part in parts.items()} | {"row": np.flatnonzero(~keep)}
-    ids = np.where(
-        lost["obsid"] >= 0, tables.fill_pattern("{obsid}", lost), tables.fill_pattern("row {row}", lost)
-    )
-    ids = np.where(complete[~keep], tables.fill_pattern(_ID_PATTERN, lost), ids)
-    return survey, tables.rejected_rows(ids, "survey", "catalogue", reason[~keep])
+def _repeated(path):
+    """Which rows name the spectrum of a row before them."""
+    days, rests, usable = [], [], []
+    for _, _, _, reason, (day, rest) in _catalog_blocks(path):
+        days.append(day)
+        rests.append(rest)
+        usable.append(reason == "")
+    usable = np.concatenate(usable)
+    repeated = np.zeros(len(usable), dtype=bool)
+    key = pd.DataFrame({"day": np.concatenate(days)[usable], "rest": np.concatenate(rests)[usable]})
+    repeated[usable] = key.duplicated().to_numpy()
+    return repeated
 
 
 def describe(survey):

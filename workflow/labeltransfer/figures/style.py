@@ -1,7 +1,7 @@
 """One look for every figure: fonts, colours, label names, the mark of the mock archive, repeatable files."""
 
 import contextlib
-import os
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+
+from labeltransfer.atomic import atomic_path
 
 STYLE_SHEET = Path(__file__).with_name("labeltransfer.mplstyle")
 
@@ -139,7 +141,7 @@ def mark_archive(figure, archive_kind):
         mark_mock(figure)
 
 
-def save(figure, pdf_path, png_path):
+def save(figure, pdf_path, png_path, meta=None):
     """Write a figure as PDF and PNG; the same figure gives the same bytes.
 
     Neither file carries a date, and each appears under its name only once it is complete.
@@ -148,19 +150,18 @@ def save(figure, pdf_path, png_path):
     ----------
     figure : matplotlib.figure.Figure
     pdf_path, png_path : str or path
+    meta : mapping, optional
+        Provenance: anything that JSON can hold. It stands in the text `Provenance` of the PNG, and among the
+        keywords of the PDF.
     """
+    made = json.dumps(meta, sort_keys=True) if meta else None
     for path, file_format, metadata in (
-        (Path(pdf_path), "pdf", {"CreationDate": None}),
-        (Path(png_path), "png", {"Software": None}),
+        (Path(pdf_path), "pdf", {"CreationDate": None} | ({"Keywords": made} if made else {})),
+        (Path(png_path), "png", {"Software": None} | ({"Provenance": made} if made else {})),
     ):
-        part = path.with_name(f".{path.name}.part")
-        try:
-            # Fonts of mathematics are looked up while drawing, so the style must hold here as well.
-            with use_style():
-                figure.savefig(part, format=file_format, metadata=metadata)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        # Fonts of mathematics are looked up while drawing, so the style must hold here as well.
+        with atomic_path(path) as temporary, use_style():
+            figure.savefig(temporary, format=file_format, metadata=metadata)
 
 
 def robust_range(values, percentiles=(0.5, 99.5), pad=0.08):

@@ -1,0 +1,140 @@
+# What a reader gets: where everything comes from, one file for a public archive, and where the time went.
+import yaml
+
+from labeltransfer.deposit import VERSION
+
+# Tables of facts that rules read without leaving a trace in a table of their own.
+RESOURCES = [
+    "resources/ab_initio/spectra_r1800.fits",
+    "resources/lines/spectral_features.csv",
+    "resources/lines/dibs.csv",
+    config["archives"]["public"]["datasets"],
+    *config["preparation"]["windows"],
+]
+RUN = {key: value for key, value in config.items() if key not in ("archives", "studies", "run")}
+
+
+rule provenance:
+    input:
+        figures=lambda w: FIGURES[w.study],
+        tables=lambda w: TABLES[w.study],
+        resources=lambda w: [
+            *RESOURCES,
+            *(
+                [f"resources/published/{config['studies'][w.study]['paper']}.csv"]
+                if config["studies"][w.study]["paper"]
+                else []
+            ),
+        ],
+    output:
+        record="results/{study}/provenance.json",
+    log:
+        "logs/{study}/provenance.log",
+    benchmark:
+        "logs/{study}/provenance.tsv"
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(20),
+    params:
+        settings=lambda w: {
+            **RUN,
+            "archives": {SOURCE: config["archives"][SOURCE]},
+            "study": config["studies"][w.study],
+        },
+        code=CODE,
+    message:
+        "{wildcards.study}: where every file comes from"
+    script:
+        "../scripts/provenance.py"
+
+
+rule tables_page:
+    input:
+        lambda w: [table for table in TABLES[w.study] if table.endswith(".csv")],
+    output:
+        page=report(
+            "results/{study}/tables.html",
+            caption="../report/tables.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "all of them, to read here"},
+        ),
+    log:
+        "logs/{study}/tables_page.log",
+    benchmark:
+        "logs/{study}/tables_page.tsv"
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(10),
+    params:
+        title=lambda w: f"{config['studies'][w.study]['title']} ({SOURCE} archive)",
+    message:
+        "{wildcards.study}: tables on one page"
+    script:
+        "../scripts/tables_page.py"
+
+
+rule release:
+    input:
+        results=[file for study in config["run"] for file in (*FINAL[study], MODEL[study])],
+        citation=ROOT / "CITATION.cff",
+        license=ROOT / "LICENSE",
+    output:
+        deposit=f"results/release/survey-label-transfer-{VERSION}-{SOURCE}.zip",
+    log:
+        "logs/release.log",
+    benchmark:
+        "logs/release.tsv"
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(60),
+    params:
+        root=lambda w, input: str(Path(input.license).parent),
+        config=config,
+        citation=lambda w, input: yaml.safe_load(Path(input.citation).read_text(encoding="utf-8")),
+        version=VERSION,
+        code=CODE,
+    message:
+        "packing code, configuration and results for a public archive"
+    script:
+        "../scripts/release.py"
+
+
+# Not a result: it differs from run to run, and so is no part of any other target.
+rule times:
+    input:
+        [f"results/{study}/complete.json" for study in config["run"]],
+    output:
+        table="results/times/times.csv",
+        pdf="results/times/times.pdf",
+        png=report(
+            "results/times/times.png",
+            caption="../report/times.rst",
+            category="the run",
+            labels={"figure": "where the time goes"},
+        ),
+    log:
+        "logs/times.log",
+    benchmark:
+        "logs/times.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        patterns=lambda w: {one.name: str(one.benchmark) for one in workflow.rules if one.benchmark},
+    message:
+        "where the time goes"
+    script:
+        "../scripts/time_figure.py"
