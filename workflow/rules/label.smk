@@ -33,8 +33,8 @@ rule label:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         code=[CODE["spectra"], CODE["models"], CODE["validation"]],
@@ -69,6 +69,7 @@ rule catalog:
             caption="../report/fates.rst",
             category="{study}",
             subcategory="tables",
+            labels={"table": "fates"},
         ),
         distance="results/{study}/labels/distance_sample.fits",
     log:
@@ -79,8 +80,8 @@ rule catalog:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         source=SOURCE,
         study=lambda w: config["studies"][w.study],

@@ -17,8 +17,8 @@ rule crossmatch:
         "../../envs/archive.yaml"
     threads: 1
     resources:
-        mem_mb=6000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         match_radius=lambda w: config["studies"][w.study]["match_radius"],
         same_star_radius=lambda w: config["studies"][w.study]["same_star_radius"],
@@ -48,8 +48,8 @@ rule select:
         "../../envs/archive.yaml"
     threads: 2
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         labels=lambda w: {
             **config["studies"][w.study]["labels"],

@@ -2,7 +2,7 @@
 # the tests of all of them.
 
 # The first is the model of the catalogue; the others are for comparison.
-METHODS = ["prior", "no_prior", "quadratic", "l1"]
+METHODS = ["prior", "no_prior", "l1", "quadratic"]
 NETWORK_FIGURES = ["d_scale", "cramer_rao", *(["shift_test"] if SOURCE == "mock" else [])]
 NETWORK_TABLES = [
     "gradient_correlation.csv",
@@ -29,8 +29,8 @@ rule training_set:
         "../../envs/models.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
@@ -58,8 +58,8 @@ rule theory:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         references=lambda w: config["studies"][w.study]["network"]["references"],
@@ -87,8 +87,8 @@ rule ridge:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
@@ -104,7 +104,8 @@ rule network_part:
     input:
         training="results/{study}/models/training.h5",
         theory="results/{study}/models/theory.fits",
-        ridge="results/{study}/models/ridge_{method}.csv",
+        ridge=lambda w: f"results/{w.study}/models/ridge_{'prior' if w.method == 'prior' else 'no_prior'}.csv",
+        strength=lambda w: f"results/{w.study}/models/l1_strength.csv" if w.method == "l1" else [],
     output:
         model=temp("results/{study}/models/parts/{method}/{item}.h5"),
     log:
@@ -117,8 +118,8 @@ rule network_part:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
@@ -141,13 +142,13 @@ rule network:
         "logs/{study}/network_{method}.tsv"
     wildcard_constraints:
         study=NETWORK,
-        method="prior|no_prior",
+        method="prior|no_prior|l1",
     conda:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         code=CODE["models"],
     message:
@@ -156,35 +157,61 @@ rule network:
         "../scripts/network_join.py"
 
 
-rule polynomials:
+rule quadratic:
     input:
         training="results/{study}/models/training.h5",
-        theory="results/{study}/models/theory.fits",
     output:
-        quadratic="results/{study}/models/quadratic.h5",
-        l1="results/{study}/models/l1.h5",
-        table="results/{study}/models/l1_strength.csv",
+        model="results/{study}/models/quadratic.h5",
     log:
-        "logs/{study}/polynomials.log",
+        "logs/{study}/quadratic.log",
     benchmark:
-        "logs/{study}/polynomials.tsv"
+        "logs/{study}/quadratic.tsv"
     wildcard_constraints:
         study=NETWORK,
     conda:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
-        network=lambda w: config["studies"][w.study]["network"],
         code=[CODE["spectra"], CODE["models"]],
     message:
-        "{wildcards.study}: training the quadratic models, without and with an L1 penalty"
+        "{wildcards.study}: training the quadratic model"
     script:
-        "../scripts/network_plain.py"
+        "../scripts/network_quadratic.py"
+
+
+rule l1_strength:
+    input:
+        training="results/{study}/models/training.h5",
+        theory="results/{study}/models/theory.fits",
+        ridge="results/{study}/models/ridge_no_prior.csv",
+    output:
+        table="results/{study}/models/l1_strength.csv",
+    log:
+        "logs/{study}/l1_strength.log",
+    benchmark:
+        "logs/{study}/l1_strength.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(120),
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        network=lambda w: config["studies"][w.study]["network"],
+        seed=config["seed"],
+        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+    message:
+        "{wildcards.study}: choosing the strength of the L1 penalty by the gradients"
+    script:
+        "../scripts/network_strength.py"
 
 
 rule method_labels:
@@ -209,8 +236,8 @@ rule method_labels:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(3000),
+        runtime=growing(120),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         code=[CODE["spectra"], CODE["models"]],
@@ -227,7 +254,13 @@ rule compare_methods:
         others=expand("results/{{study}}/labels/methods/{method}_reference.fits", method=METHODS[1:]),
     output:
         table="results/{study}/validation/comparison.fits",
-        summary="results/{study}/validation/cross_validation.csv",
+        summary=report(
+            "results/{study}/validation/cross_validation.csv",
+            caption="../report/cross_validation.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "cross validation"},
+        ),
         calibration="results/{study}/validation/calibration.json",
     log:
         "logs/{study}/compare_methods.log",
@@ -239,8 +272,8 @@ rule compare_methods:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=growing(1500),
+        runtime=growing(30),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         methods=METHODS[1:],
@@ -263,6 +296,7 @@ rule gradients:
             caption="../report/gradient_correlation.rst",
             category="{study}",
             subcategory="tables",
+            labels={"table": "gradient correlation"},
         ),
     log:
         "logs/{study}/gradients.log",
@@ -274,8 +308,8 @@ rule gradients:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
@@ -297,6 +331,7 @@ rule cramer_rao:
             caption="../report/cramer_rao.rst",
             category="{study}",
             subcategory="tables",
+            labels={"table": "cramer rao"},
         ),
     log:
         "logs/{study}/cramer_rao.log",
@@ -308,8 +343,8 @@ rule cramer_rao:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
@@ -339,8 +374,8 @@ rule d_scale:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
@@ -365,6 +400,7 @@ rule d_scale_scan:
             caption="../report/d_scale_scan.rst",
             category="{study}",
             subcategory="tables",
+            labels={"table": "d scale scan"},
         ),
     log:
         "logs/{study}/d_scale_scan.log",
@@ -376,8 +412,8 @@ rule d_scale_scan:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         source=SOURCE,
         code=CODE["validation"],
@@ -400,6 +436,7 @@ rule extra_labels:
             caption="../report/extra_labels.rst",
             category="{study}",
             subcategory="tables",
+            labels={"table": "extra labels"},
         ),
     log:
         "logs/{study}/extra_labels.log",
@@ -411,8 +448,8 @@ rule extra_labels:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
@@ -444,8 +481,8 @@ rule shifted_spectra_mock:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=config["archives"]["mock"],
         release=lambda w: config["studies"][w.study]["releases"]["lamost"],
@@ -471,6 +508,7 @@ rule shift_test:
             caption="../report/shift_test.rst",
             category="{study}",
             subcategory="tables",
+            labels={"table": "shift test"},
         ),
     log:
         "logs/{study}/shift_test.log",
@@ -482,8 +520,8 @@ rule shift_test:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         methods=METHODS,
@@ -512,6 +550,7 @@ rule published_network:
             caption="../report/published_vs_here.rst",
             category="{study}",
             subcategory="tables",
+            labels={"table": "published vs here"},
         ),
     log:
         "logs/{study}/published_network.log",
@@ -523,8 +562,8 @@ rule published_network:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
@@ -547,7 +586,7 @@ rule network_figure_01:
             caption="../report/ting2017/figure_01.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "1"},
+            labels={"figure": "01", "shows": "a spectrum and its model"},
         ),
     log:
         "logs/{study}/network_figure_01.log",
@@ -559,8 +598,8 @@ rule network_figure_01:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         source=SOURCE,
         study=lambda w: config["studies"][w.study],
@@ -581,7 +620,7 @@ use rule network_figure_01 as network_figure_02 with:
             caption="../report/ting2017/figure_02.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "2"},
+            labels={"figure": "02", "shows": "one to one"},
         ),
     log:
         "logs/{study}/network_figure_02.log",
@@ -600,7 +639,7 @@ use rule network_figure_01 as network_figure_03 with:
             caption="../report/ting2017/figure_03.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "3"},
+            labels={"figure": "03", "shows": "which features carry a label"},
         ),
     log:
         "logs/{study}/network_figure_03.log",
@@ -618,7 +657,7 @@ use rule network_figure_01 as d_scale_figure with:
             caption="../report/ting2017/d_scale.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "D_scale"},
+            labels={"figure": "D_scale", "shows": "cost and gain of the prior"},
         ),
     log:
         "logs/{study}/d_scale_figure.log",
@@ -636,7 +675,7 @@ use rule network_figure_01 as cramer_rao_figure with:
             caption="../report/ting2017/cramer_rao.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "Cramer-Rao"},
+            labels={"figure": "Cramer-Rao", "shows": "bounds and scatter"},
         ),
     log:
         "logs/{study}/cramer_rao_figure.log",
@@ -654,7 +693,7 @@ use rule network_figure_01 as shift_test_figure with:
             caption="../report/ting2017/shift_test.rst",
             category="{study}",
             subcategory="figures",
-            labels={"figure": "shift test"},
+            labels={"figure": "shift test", "shows": "measured or inferred"},
         ),
     log:
         "logs/{study}/shift_test_figure.log",

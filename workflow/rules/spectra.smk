@@ -25,8 +25,8 @@ rule prepare:
         "../../envs/archive.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=240,
+        mem_mb=growing(1500),
+        runtime=growing(240),
     params:
         grid=config["grid"],
         preparation=lambda w: PREPARATION[w.study],

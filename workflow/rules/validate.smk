@@ -19,8 +19,8 @@ rule cross_validate:
         "../../envs/models.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
@@ -39,7 +39,13 @@ rule calibrate:
         labels=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
     output:
         calibration="results/{study}/validation/calibration.json",
-        summary="results/{study}/validation/cross_validation.csv",
+        summary=report(
+            "results/{study}/validation/cross_validation.csv",
+            caption="../report/cross_validation.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "cross validation"},
+        ),
     log:
         "logs/{study}/calibrate.log",
     benchmark:
@@ -50,8 +56,8 @@ rule calibrate:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
@@ -82,8 +88,8 @@ rule compare:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         pipeline=lambda w: config["studies"][w.study]["pipeline"],
@@ -99,7 +105,13 @@ rule recovery_mock:
         catalog="results/{study}/catalog.fits",
         truth=lambda w: f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/truth_mock.fits",
     output:
-        table="results/{study}/validation/recovery_mock.csv",
+        table=report(
+            "results/{study}/validation/recovery_mock.csv",
+            caption="../report/recovery_mock.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "recovery mock"},
+        ),
     log:
         "logs/{study}/recovery_mock.log",
     benchmark:
@@ -108,8 +120,8 @@ rule recovery_mock:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
@@ -136,6 +148,7 @@ rule published:
             caption="../report/published_vs_here.rst",
             category="{study}",
             subcategory="tables",
+            labels={"table": "published vs here"},
         ),
     log:
         "logs/{study}/published.log",
@@ -147,8 +160,8 @@ rule published:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
