@@ -1,4 +1,4 @@
-"""The small mock study, which is run once for all tests that look at it."""
+"""The small mock studies, which are run once for all tests that look at them."""
 
 from pathlib import Path
 
@@ -6,9 +6,10 @@ import pytest
 
 from tests.workspaces import clone, workspace
 
-__all__ = ["clone", "small_run", "workspace"]
+__all__ = ["clone", "network_run", "small_run", "workspace"]
 
 SMALL = Path(__file__).with_name("small.yaml")
+NETWORK_SMALL = Path(__file__).with_name("network_small.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +17,13 @@ def small_run(workspace):
     """The workspace of the small mock study, run to the end and never disturbed: look, don't touch."""
     made = workspace("small")
     made.succeed("--configfile", SMALL)
+    return made.folder
+
+
+@pytest.fixture(scope="session")
+def network_run(workspace):
+    """The workspace of the small network study, likewise."""
+    made = workspace("network")
+    made.succeed("--configfile", NETWORK_SMALL)
+    assert "Nothing to be done" in made.succeed("--configfile", NETWORK_SMALL)
     return made.folder

@@ -11,8 +11,7 @@ import yaml
 from labeltransfer.catalogs.tables import read_table
 from labeltransfer.models.files import load_model
 
-SMALL = Path(__file__).with_name("network_small.yaml")
-METHODS = ("prior", "no_prior", "quadratic", "l1")
+METHODS = ("prior", "no_prior", "l1", "quadratic")
 TABLES = (
     "catalog.fits",
     "catalog.parquet",
@@ -28,11 +27,8 @@ FIGURES = ("figure_01", "figure_02", "figure_03", "d_scale", "cramer_rao", "shif
 
 
 @pytest.fixture(scope="module")
-def study(workspace):
-    made = workspace("network")
-    made.succeed("--configfile", SMALL)
-    assert "Nothing to be done" in made.succeed("--configfile", SMALL)
-    return made.folder / "results" / "ting2017"
+def study(network_run):
+    return network_run / "results" / "ting2017"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +71,11 @@ def test_models_of_all_methods_have_all_pixels(study, labels):
     assert len(sizes) == 1
     assert load_model(study / "models" / "prior.h5").d_scale == 10
     assert load_model(study / "models" / "no_prior.h5").d_scale == 0
+    strengths = pd.read_csv(study / "models" / "l1_strength.csv")
+    l1 = load_model(study / "models" / "l1.h5")
+    assert (l1.d_scale, l1.ridge) == (0, load_model(study / "models" / "no_prior.h5").ridge)
+    assert l1.l1 == strengths["strength"][strengths["correlation"].argmax()]
+    assert strengths["strength"][strengths["chosen"]].tolist() == [l1.l1]
 
 
 def test_catalogue_has_labels_errors_and_a_flag_per_label(study, stars, labels):

@@ -59,14 +59,16 @@ def published(small_run, tmp_path_factory):
     return lamost, apogee
 
 
-def write_settings(folder, root, lamost, apogee, checksum, **public):
+def write_settings(
+    folder, root, lamost, apogee, checksum, releases=("lamost-dr2", "apogee-dr12"), small=SMALL, **public
+):
     """Write a configuration and a table of datasets: the repository's own, at the addresses of the servers."""
     with open(root / "resources" / "datasets.csv", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["release"] in ("lamost-dr2", "apogee-dr12")]
+        rows = [row for row in csv.DictReader(stream) if row["release"] in releases]
     for row in rows:
         parts = urlsplit(row["url"])
         query = f"?{parts.query}" if parts.query else ""
-        if row["release"] == "lamost-dr2":
+        if row["release"] == releases[0]:
             row["url"] = f"{lamost}{parts.path}{query}{'&' if query else '?'}token={{token}}"
             row["token_env"] = "LAMOST_TOKEN"
         else:
@@ -76,7 +78,7 @@ def write_settings(folder, root, lamost, apogee, checksum, **public):
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    settings = yaml.safe_load(SMALL.read_text()) | {"source": "public"}
+    settings = yaml.safe_load(small.read_text()) | {"source": "public"}
     settings["archives"]["public"] = {"datasets": "datasets.csv", "retries": 2, **public}
     (folder / "public.yaml").write_text(yaml.safe_dump(settings))
 
