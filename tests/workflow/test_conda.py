@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,14 @@ OFFLINE = re.compile(
 def conda(root):
     """PATH with a conda command that works, in the form of environment variables."""
     beside = root.parent / "shared" / "conda-stand-in" / "bin"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     places = [os.environ.get("LABELTRANSFER_CONDA"), os.environ["PATH"], str(beside)]
     found = next((tool for place in places if place and (tool := shutil.which("conda", path=place))), None)
     if found is None:
         pytest.skip("no conda command: set LABELTRANSFER_CONDA to the folder that holds one")
-    if Path(found).parent == beside and shutil.which("uv") is None:
-        pytest.skip("the stand-in for conda builds environments with uv, which is not on PATH")
-    return {"PATH": os.pathsep.join([str(Path(found).parent), os.environ["PATH"]])}
+    if Path(found).parent == beside and shutil.which("uv", path=path) is None:
+        pytest.skip("the stand-in for conda builds environments with uv, which is not installed")
+    return {"PATH": os.pathsep.join([str(Path(found).parent), path])}
 
 
 @pytest.fixture(scope="module")
