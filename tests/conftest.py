@@ -36,6 +36,7 @@ def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, metavar="N", help="damaged inputs to try per kind of file")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """What takes longest first; tests that share a run of the workflow, or a Slurm, in one process of `-n`."""
     order = ("workflow", "hpc", "real", "unit")

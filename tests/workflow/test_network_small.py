@@ -119,6 +119,14 @@ def test_tables_have_a_row_for_everything_asked(study, labels):
     assert len(scan) == 2 * len(labels)
     np.testing.assert_allclose(scan["scatter_ratio"][scan["d_scale"] == 0], 1.0)
     assert set(scan["pixels"]) == {60}
+    # The paper's two facts: the second holds for any theory, the first is reported as found.
+    by_strength = scan.groupby("d_scale")
+    correlation = by_strength["correlation"].median()
+    assert correlation[10.0] > correlation[0.0] + 0.1
+    growth = scan.pivot_table("scatter", "label", "d_scale")
+    published = pd.read_csv(study / "published_vs_here.csv").set_index("quantity")
+    expected = (growth[10.0] / growth[0.0]).median()
+    assert published["here"]["scatter_growth"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_comparison_covers_every_method(study, labels):
