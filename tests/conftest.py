@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# Files of tests/workflow that look at the run of the small study.
+SMALL_RUN = {
+    f"test_{name}.py"
+    for name in ("bad_input", "conda", "faults", "kill", "provenance", "public", "report", "run_small")
+}
 FUZZED = pytest.StashKey()  # kind of file -> inputs tried and refused (tests/unit/test_fuzz.py)
 REAL = Path(os.environ.get("LABELTRANSFER_REAL_DATA", ROOT.parent / "shared" / "data"))
 
@@ -36,14 +41,25 @@ def pytest_addoption(parser):
     parser.addoption("--fuzz", type=int, metavar="N", help="damaged inputs to try per kind of file")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
-    """What takes longest first; tests that share a run of the workflow, or a Slurm, in one process of `-n`."""
+    """What takes longest comes first."""
     order = ("workflow", "hpc", "real", "unit")
-    parts = {item: item.path.relative_to(ROOT / "tests").parts for item in items}
-    items.sort(key=lambda item: order.index(parts[item][0]))
-    for item, (folder, file, *_) in parts.items():
-        item.add_marker(pytest.mark.xdist_group(folder if folder in ("workflow", "hpc") else file))
+    items.sort(key=lambda item: order.index(item.path.relative_to(ROOT / "tests").parts[0]))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n`, tests that share a run of the workflow, or a Slurm, stay in one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByRun(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            folder, file = nodeid.partition("::")[0].split("/")[-2:]
+            if folder == "hpc":
+                return folder
+            return "network" if "network" in file else "small" if file in SMALL_RUN else file
+
+    config.option.loadscopereorder = False
+    return ByRun(config, log)
 
 
 def pytest_terminal_summary(terminalreporter, config):
