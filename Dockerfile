@@ -11,6 +11,6 @@ RUN python3 -m venv --without-pip /opt/venv \
 
 # Whoever runs it may have no home folder inside: caches go to /tmp.
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp XDG_CACHE_HOME=/tmp
-WORKDIR /work
+WORKDIR /repository
 ENTRYPOINT ["snakemake"]
 CMD ["--cores", "all"]

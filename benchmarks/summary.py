@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from measure import growth_exponent
 
-from labeltransfer.catalogs.tables import atomic_path
+from labeltransfer.atomic import atomic_path
 from labeltransfer.figures.style import (
     CANNON,
     FEATURE,

@@ -47,6 +47,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.index(item.path.relative_to(ROOT / "tests").parts[0]))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """With `-n`, tests that share a run of the workflow, or a Slurm, stay in one process."""
     from xdist.scheduler import LoadScopeScheduling

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from astropy.table import Table
 
 from labeltransfer.archives.mock_files import replace_file
 from labeltransfer.atomic import atomic_path
-from labeltransfer.catalogs.tables import write_csv, write_parquet, write_table
+from labeltransfer.catalogs.tables import write_blocks, write_csv, write_parquet, write_table
 from labeltransfer.figures.style import new_figure, save
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.files import save_model
@@ -59,6 +60,64 @@ def full_disk():
 
     yield limit
     limit(False)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 pages, and a function that leaves so many of them free."""
+    disk, page = tmp_path / "disk", resource.getpagesize()
+    disk.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={64 * page}", "small"]
+    try:
+        mounted = subprocess.run(["mount", *options, disk], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("may not mount a small disk here: run as root")
+
+    def free(pages):
+        (disk / "ballast").write_bytes(bytes((64 - pages) * page))
+
+    yield disk, free
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("name", ["blocks.fits", "sorted.fits", "table.parquet", "table.csv", "store.h5"])
+def test_a_disk_that_fills_up_anywhere_gives_a_whole_file_or_an_error(small_disk, tmp_path, rng, name):
+    disk, free = small_disk
+    n = 1500
+    # One column does not compress.
+    table = Table({"id": np.array([f"star-{i}" for i in rng.permutation(n)]), "snr": rng.random(n)})
+    # Blocks below a page wait in a buffer, and fail when that is emptied.
+    blocks = [table[first : first + 150] for first in range(0, n, 150)]
+    flux = rng.random((64, 50))
+    write = {
+        "blocks.fits": lambda path: write_blocks(blocks, path),
+        "sorted.fits": lambda path: write_blocks(blocks, path, sort_by="id"),
+        "table.parquet": lambda path: write_parquet(table, path),
+        "table.csv": lambda path: write_csv(table.to_pandas(), path),
+        "store.h5": lambda path: write_store(path, np.arange(50.0), [(flux, flux, table[:64])] * 2),
+    }[name]
+    write(tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    written = []
+    for pages in range(63):
+        free(pages)
+        # The bytes of the file, or what the error says.
+        try:
+            write(disk / name)
+            found = (disk / name).read_bytes()
+        except OSError as error:
+            found = str(error)
+        if isinstance(found, str):
+            assert "cannot be written" in found
+        else:
+            assert found == whole
+            (disk / name).unlink()
+            written.append(pages)
+        assert [path.name for path in disk.iterdir()] == ["ballast"]
+    assert 5 < len(written) < 60
+    assert written == list(range(written[0], 63))
 
 
 @pytest.mark.parametrize(

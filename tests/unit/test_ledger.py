@@ -251,7 +251,9 @@ def long_table(n=1000):
 
 
 @pytest.mark.parametrize("sizes", [[1000], [1, 999], [300, 0, 699, 1], [0, 1000]])
-def test_blocks_do_not_show_in_the_file(tmp_path, sizes):
+@pytest.mark.parametrize("window", [tables.WINDOW, 20_000, 1])
+def test_blocks_do_not_show_in_the_file(tmp_path, sizes, window, monkeypatch):
+    monkeypatch.setattr(tables, "WINDOW", window if sizes != [1000] else 20_000)  # one row at a time is slow
     edges = np.cumsum([0, *sizes])
     table = long_table()
     write_table(table, tmp_path / "whole.fits", {"seed": 1})
@@ -267,6 +269,16 @@ def test_blocks_do_not_show_in_the_file(tmp_path, sizes):
     with fits.open(tmp_path / "blocks.fits") as hdus:
         hdus.verify("exception")
         assert hdus[1].data["covariance"].shape == (1000, 3, 3)
+
+
+@pytest.mark.parametrize("sort_by", [None, "id"])
+def test_rows_that_do_not_come_back_from_the_disk_are_an_error(tmp_path, monkeypatch, sort_by):
+    fromfile = np.fromfile
+    monkeypatch.setattr(np, "fromfile", lambda *arguments: fromfile(*arguments)[:-1])
+    message = r"t\.fits: cannot be written \(.*only 499 of 500 rows came back from the disk"
+    with pytest.raises(OSError, match=message):
+        write_blocks([long_table(500)] * 2, tmp_path / "t.fits", sort_by=sort_by)
+    assert not list(tmp_path.iterdir())
 
 
 def test_blocks_that_differ_are_an_error(tmp_path):

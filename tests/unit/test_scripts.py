@@ -11,9 +11,11 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table, vstack
 
-from labeltransfer.catalogs.tables import read_table, write_table
+from labeltransfer.catalogs.rows import index_ids
+from labeltransfer.catalogs.tables import iterate_table, read_table, write_blocks, write_table
 from labeltransfer.models.cannon import train
 from labeltransfer.models.files import save_model
+from labeltransfer.models.network import NetworkModel
 from labeltransfer.spectra.store import read_stores, write_store
 from labeltransfer.validation.calibration import Calibration
 
@@ -210,12 +212,13 @@ def test_a_few_failures_are_reasons_and_many_fail_the_job(script, tmp_path, monk
     monkeypatch.setattr(fetch_spectra, "read_datasets", lambda path: {})
     write_table(Table({"spectrum_id": found["spectrum_id"]}), tmp_path / "stars.fits")
     fetch = step(
-        {"stars": tmp_path / "stars.fits", "datasets": "-"},
+        {"stars": tmp_path / "stars.fits", "datasets": tmp_path / "stars.fits"},
         {"ledger": tmp_path / "ledger.fits"},
         wildcards={"item": "1-of-1"},
         source="public",
         archives={"public": {}},
         release="lamost-dr2",
+        code="0",
     )
     if n_failed == 5:
         fetch_spectra.main(fetch)
@@ -319,40 +322,87 @@ def test_novelty_is_one_at_the_edge_of_the_reference_set(script, rng):
     assert np.isnan(novelty[2001])
 
 
-def test_a_chunk_without_a_readable_spectrum_has_an_empty_table_like_the_others(script, cannon, tmp_path):
+@pytest.fixture
+def network(cannon, rng):
+    """A network of the same labels and pixels, and a table of what theory says of it."""
+    k, p, h = 2, len(cannon[0].wavelength), 4
+    zero, count = np.zeros(p), np.zeros(p, dtype=int)
+    pivot, scale = np.array([4600.0, 2.0]), np.array([350.0, 0.6])
+    weights = rng.standard_normal((p, h, k)), rng.standard_normal((p, h)), 0.1 * rng.standard_normal((p, h))
+    model = NetworkModel(
+        ("teff", "logg"), pivot, scale, *weights, zero + 1, zero + 0.01, zero, zero, count, np.zeros(p, np.int8),
+        0.01, 0.0, 10.0, 1e-4, "rel_l2",
+    )  # fmt: skip
+    theory = Table({"reference": ["giant"] * k, "label": ["teff", "logg"], "value": pivot, "step": scale})
+    theory["gradient"] = rng.standard_normal((k, p))
+    return model, theory
+
+
+@pytest.mark.parametrize("kind", ["cannon", "bootstrap", "network"])
+def test_a_chunk_without_a_readable_spectrum_has_an_empty_table_like_the_others(
+    script, cannon, network, tmp_path, kind
+):
     model, flux, ivar, labels = cannon
-    save_model(tmp_path / "model.h5", model)
+    save_model(tmp_path / "model.h5", network[0] if kind == "network" else model)
+    write_table(network[1], tmp_path / "theory.fits")
     clip = Table({"id": [f"s{i}" for i in range(60)], "trained": np.ones(60, dtype=bool)})
     clip["teff"], clip["logg"] = labels.T
     write_table(clip, tmp_path / "clip.fits")
     stars = Table({"id": clip["id"], "redshift": np.zeros(60), "snr": np.ones(60), "snr_g": np.ones(60)})
-    tables = []
-    for name, blocks in (("empty", []), ("full", [(flux, ivar, stars)])):
+    paths = []
+    for name, rows in (("some", slice(0, 20)), ("none", slice(0)), ("others", slice(20, 60))):
+        blocks = [(flux[rows], ivar[rows], stars[rows])] if name != "none" else []
         write_store(tmp_path / f"{name}.h5", model.wavelength, blocks)
         inputs = {
             "store": tmp_path / f"{name}.h5",
             "model": tmp_path / "model.h5",
             "clip": tmp_path / "clip.fits",
-            "bootstrap": [],
+            "bootstrap": [tmp_path / "model.h5"] * 2 if kind == "bootstrap" else [],
             "starts": [],
-            "theory": [],
+            "theory": tmp_path / "theory.fits" if kind == "network" else [],
         }
+        paths.append(tmp_path / f"{name}.fits")
         label = step(
             inputs,
-            {"labels": tmp_path / f"{name}.fits"},
+            {"labels": paths[-1]},
             labels={"teff": {"unit": "K"}, "logg": {"unit": "dex"}},
             code=["0", "1", "2"],
         )
         script("label").main(label)
-        tables.append(read_table(tmp_path / f"{name}.fits"))
-    empty, full = tables
-    assert len(empty) == 0
-    assert len(full) == 60
-    assert set(empty.colnames) == set(full.colnames)
-    assert str(empty["teff"].unit) == "K"
-    together = vstack([empty, full], metadata_conflicts="silent")
-    assert together["id"].tolist() == full["id"].tolist()
-    assert together["covariance"].shape == (60, 2, 2)
+    some, none, _ = (read_table(path) for path in paths)
+    assert len(none) == 0
+    assert none.colnames == some.colnames
+    for name in some.colnames:
+        assert none[name].unit == some[name].unit
+        assert none[name].dtype.kind == some[name].dtype.kind
+    assert str(none["teff"].unit) == "K"
+    assert none["covariance"].shape == (0, 2, 2)
+    for suffix in ("bootstrap",) * (kind == "bootstrap") + ("correlation",) * (kind == "network"):
+        assert f"teff_{suffix}" in none.colnames
+
+    # The catalogue's tables hold the stars of the chunks beside it, whichever comes first.
+    catalog = script("catalog")
+    spectra = Table(
+        {"spectrum_id": stars["id"], "obsid": np.arange(60), "ra": np.zeros(60), "dec": np.zeros(60)}
+    )
+    spectra["distance"], spectra["sample"] = np.full(60, 0.5), np.arange(60) % 2 == 0
+    spectra["sample_only"] = np.zeros(60, dtype=bool)
+    spectra = catalog.Stars(spectra, index_ids(spectra["spectrum_id"]))
+    for order in (paths, [paths[1], paths[0], paths[2]]):
+        fates = catalog.Fates([], [], [], [])
+        blocks = [block for path in order for block in iterate_table(path, text=bytes)]
+        rows = [catalog.survey_rows(block, spectra, {"max_reduced_chi2": 1e9}, fates) for block in blocks]
+        assert write_blocks((sample for _, _, sample in rows), tmp_path / "samples.fits") == 30
+        assert read_table(tmp_path / "samples.fits")["id"].tolist() == stars["id"][::2].tolist()
+        assert sum(len(table) for table in (*fates.bad_survey, *fates.good)) == 60
+        nobody = [np.zeros(len(labels), dtype=bool) for labels, _, _ in rows]
+        names, calibrations = ["teff", "logg"], dict.fromkeys(["teff", "logg"], SHARP)
+        built = [
+            catalog.build_catalog(labels, here, names, no, no, no, calibrations, True)
+            for (labels, here, _), no in zip(rows, nobody, strict=True)
+        ]
+        n = sum(len(labels) for labels, _, _ in rows)
+        assert write_blocks(built, tmp_path / "catalog.fits", sort_by="spectrum_id") == n > 0
 
 
 # The catalogue.
@@ -466,5 +516,76 @@ def test_held_out_labels_come_from_a_model_that_never_saw_the_star(script, canno
     assert np.abs(held_out_labels(spectra, nonsense, *arguments).labels - found.labels).max() > 1
 
 
+@pytest.fixture
+def measured_inputs(root, cannon, tmp_path):
+    """A run of two stars, one of them in the paper's Table 1, as inputs of the comparison with the paper."""
+    folder = tmp_path / "run"
+    comparison = Table({"trained": [True, True], "converged": [True, True], "snr": [60.0, 70.0]})
+    comparison["snr_g"] = comparison["snr"]
+    comparison["teff_cannon"], comparison["teff_apogee"] = [4510.0, 4690.0], [4500.0, 4700.0]
+    catalog = Table(
+        {"spectrum_id": ["spec-55859-F5902_sp01-034.fits", "spec-1.fits"], "reference": [False, True]}
+    )
+    catalog["reduced_chi2"], catalog["teff_bootstrap"] = [0.61, 1.0], [3.0, 5.0]
+    tables = {
+        "comparison": comparison,
+        "catalog": catalog,
+        "reference": Table({"teff": [4500.0, 4700.0]}),
+        "matches": Table({"reference_row": [0, 1], "separation": [0.1, 0.3]}),
+    }
+    for name, table in tables.items():
+        write_table(table, folder / f"{name}.fits")
+    pd.DataFrame({"stage": ["labels", "", ""]}).to_parquet(folder / "ledger.parquet")
+    save_model(folder / "model.h5", cannon[0])
+    inputs = {name: folder / f"{name}.fits" for name in tables}
+    inputs |= {"ledger": folder / "ledger.parquet", "model": folder / "model.h5"}
+    return inputs | {"published": root / "resources" / "published" / "ho2017.csv"}
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_what_the_paper_printed_is_measured_here(script, measured_inputs, tmp_path, bootstrap):
+    if not bootstrap:
+        catalog = read_table(measured_inputs["catalog"])
+        catalog.remove_column("teff_bootstrap")
+        write_table(catalog, measured_inputs["catalog"])
+    outputs = {"table": tmp_path / "published_vs_here.csv"}
+    params = {"labels": {"teff": {}}, "min_snr": 50.0, "source": "mock"}
+    script("published").main(step(measured_inputs, outputs, **params))
+    table = pd.read_csv(outputs["table"], keep_default_na=False).set_index(["quantity", "label"])
+    # The star of Table 1 that is there, and one that is not.
+    assert float(table.loc[("reduced_chi2", "spec-55859-F5902_sp01-034.fits"), "here"]) == 0.61
+    missing = table.loc[("reduced_chi2", "spec-55859-F5902_sp01-136.fits")]
+    assert (missing["here"], missing["note"].endswith("; not in this catalogue")) == ("nan", True)
+    error = table.loc[("bootstrap_error", "teff")]
+    if bootstrap:
+        assert float(error["here"]) == 4.0
+    else:
+        assert (error["here"], error["note"].endswith("; no bootstrap models in this run")) == ("nan", True)
+    expected = {
+        "catalogue_stars": 2,
+        "test_stars": 1,
+        "match_separation_median": 0.2,
+        "removed_fraction": 1 / 3,
+    }
+    for quantity, value in expected.items():
+        assert float(table.loc[(quantity, ""), "here"]) == pytest.approx(value)
+
+
 def test_mock_releases_are_named_after_the_real_ones(script):
     assert script("mock_catalogs").mock_release("lamost-dr2") == "dr2"
+
+
+def test_a_study_without_bootstrap_models_is_calibrated_all_the_same(script, rng):
+    n = 600
+    labels = script("calibrate").with_bootstrap(Table({"id": np.arange(n)}), ["teff"])
+    assert not np.any(labels["teff_bootstrap"])
+    table = Table({"teff": rng.uniform(4000, 5000, n), "teff_err": np.full(n, 5.0)})
+    table["teff_fold"] = table["teff"] + 20.0 * rng.standard_normal(n)
+    table["teff_fold_err"], table["snr"] = np.full(n, 10.0), rng.uniform(30, 200, n)
+    table["trained"] = table["converged_fold"] = np.ones(n, dtype=bool)
+    table["teff_bootstrap"] = labels["teff_bootstrap"]
+    found = script("calibrate").calibrations_of(table, ["teff"])["teff"]
+    errors = np.hypot(found.factor * 10.0, found.floor)
+    assert errors == pytest.approx(np.sqrt(20.0**2 - 5.0**2), rel=0.1)
+    with_models = Table({"id": np.arange(2), "teff_bootstrap": [1.0, 2.0]})
+    assert script("calibrate").with_bootstrap(with_models, ["teff"])["teff_bootstrap"].tolist() == [1.0, 2.0]

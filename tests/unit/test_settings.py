@@ -7,7 +7,15 @@ import pytest
 import yaml
 
 from labeltransfer import settings
-from labeltransfer.settings import ConfigError, check_config, code_versions, describe, typed, validate_config
+from labeltransfer.settings import (
+    ConfigError,
+    check_config,
+    code_versions,
+    describe,
+    surrounding_versions,
+    typed,
+    validate_config,
+)
 
 
 def merged(*parts):
@@ -213,6 +221,34 @@ def test_code_versions_follow_the_source_floor_by_floor(tmp_path, monkeypatch):
     (tmp_path / "spectra" / "module.py").rename(tmp_path / "spectra" / "other.py")
     changed = {floor for floor, digest in code_versions().items() if digest != before[floor]}
     assert changed == {"models", "spectra"}
+
+
+def test_versions_around_the_floors_follow_modules_scripts_and_rules(tmp_path, monkeypatch):
+    library = tmp_path / "workflow" / "labeltransfer"
+    files = {
+        "base": [library / "runtime.py"],
+        "scripts": [
+            tmp_path / "Snakefile",
+            tmp_path / "workflow" / "rules" / "train.smk",
+            tmp_path / "workflow" / "scripts" / "train.py",
+        ],
+    }
+    for path in [*files["base"], *files["scripts"], library / "models" / "cannon.py"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1\n")
+    monkeypatch.setattr(settings, "__file__", str(library / "settings.py"))
+    before = surrounding_versions()
+    assert set(before) == {"base", "scripts"}
+    assert all(re.fullmatch("[0-9a-f]{12}", digest) for digest in before.values())
+    (library / "models" / "cannon.py").write_text("x = 2\n")
+    assert surrounding_versions() == before
+    for part, paths in files.items():
+        for path in paths:
+            path.write_text("x = 2\n")
+            changed = {name for name, digest in surrounding_versions().items() if digest != before[name]}
+            assert changed == {part}, path
+            path.write_text("x = 1\n")
+    assert surrounding_versions() == before
 
 
 def test_floors_are_those_of_the_library(root):

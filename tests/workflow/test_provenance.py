@@ -1,6 +1,7 @@
 """What every file says of its own making, and the deposit that packs them all."""
 
 import hashlib
+import importlib
 import json
 import re
 import shutil
@@ -8,19 +9,25 @@ import socket
 import subprocess
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from PIL import Image
 
 from labeltransfer import __version__
 from labeltransfer.catalogs.tables import write_table
+from labeltransfer.deposit import code_files
 from labeltransfer.lineage import read_provenance, trace
 from labeltransfer.settings import FLOORS
 from tests.workspaces import with_results_of
 
 SMALL = Path(__file__).with_name("small.yaml")
+NETWORK_SMALL = SMALL.with_name("network_small.yaml")
 STUDY = "results/ho2017"
+# Drawn before there are labels.
+EARLY = tuple(f"figure_{number}.{kind}" for number in ("02", "10") for kind in ("pdf", "png"))
 ZIP = f"results/release/survey-label-transfer-{__version__}-mock.zip"
 
 
@@ -49,7 +56,7 @@ def test_the_record_says_settings_seed_code_and_software(small_run, record):
     assert record["settings"]["seed"] == 20170208
     assert record["settings"]["study"]["validation"]["bootstrap"] == 3
     assert record["settings"]["archives"]["mock"]["releases"]["dr2"]["n_reference"] == 250
-    assert set(record["code"]) == set(FLOORS)
+    assert set(record["code"]) == {*FLOORS, "base", "scripts"}
     assert record["code"].items() >= read_provenance(small_run / STUDY / "catalog.fits")["code"].items()
     assert record["labeltransfer"] == __version__
     assert {"numpy", "scipy", "astropy", "pandas", "h5py", "numba", "pyarrow"} <= set(record["packages"])
@@ -70,13 +77,65 @@ def test_the_record_leads_back_to_the_archive_and_to_facts(small_run, record):
     assert len(record["intermediate"]) > 20
     assert everything == {name: sha256(small_run / name) for name in everything}
     # From every table and figure a way leads back to the catalogues of the archive.
-    for name in (f"{STUDY}/catalog.fits", f"{STUDY}/ledger.parquet", f"{STUDY}/figures/figure_05.pdf"):
+    for name in record["outputs"]:
         seen, todo = set(), [name]
         while todo:
             here = todo.pop()
             seen.add(here)
             todo += set(record["made_from"].get(here, [])) - seen
-        assert expected - {"resources/published/ho2017.csv"} <= seen, name
+        wanted = {f"{archive}/lamost_mock.fits.gz"} if name.endswith(EARLY) else expected
+        assert wanted - {"resources/published/ho2017.csv"} <= seen, name
+    assert "resources/published/ho2017.csv" in record["made_from"][f"{STUDY}/published_vs_here.csv"]
+
+
+def test_every_file_on_the_way_says_what_it_was_made_from_or_the_rules_do(record):
+    assert all(record["made_from"].values())
+    assert set(record["outputs"]) <= set(record["made_from"])
+    assert set(record["intermediate"]) <= set(record["made_from"])
+    # Whatever stands there has a checksum.
+    read = {name for inputs in record["made_from"].values() for name in inputs}
+    assert read <= set(record["inputs"]) | set(record["intermediate"])
+
+
+def test_the_rules_say_what_tables_of_a_network_study_were_made_from(workspace):
+    made = workspace("silent")
+    (made.folder / "silent.smk").write_text(
+        'import json\ninclude: "Snakefile"\nprint("silent", json.dumps(silent_files("ting2017")), file=sys.stderr)\n'
+    )
+    printed = made.succeed("--snakefile", "silent.smk", "--dry-run", "--configfile", NETWORK_SMALL)
+    silent = json.loads(re.search(r"^silent (.*)$", printed, re.M)[1])
+    assert all(silent.values())
+    study = "results/ting2017"
+    tables = (
+        "published_vs_here",
+        "cramer_rao",
+        "shift_test",
+        "d_scale_scan",
+        "gradient_correlation",
+        "fates",
+    )
+    assert {f"{study}/{name}.csv" for name in tables} <= set(silent)
+    # Those on the way too, as far as the spectra of the theory.
+    assert f"{study}/models/ridge_prior.csv" in silent[f"{study}/validation/d_scale/00.csv"]
+    assert f"{study}/models/theory.fits" in silent[f"{study}/models/ridge_prior.csv"]
+    assert f"{study}/validation/gradients.fits" in silent[f"{study}/cramer_rao.csv"]
+    labels = [name for name in silent[f"{study}/validation/calibration.json"] if "/labels/reference/" in name]
+    assert len(labels) == 2
+
+
+def test_another_script_is_another_code_in_the_record_and_reruns_nothing_else(workspace, small_run, record):
+    made = with_results_of(small_run, workspace("edited"))
+    workflow = made.folder / "workflow"
+    original = workflow.resolve()
+    workflow.unlink()
+    shutil.copytree(original, workflow)
+    with (workflow / "scripts" / "complete.py").open("a") as file:
+        file.write("# edited\n")
+    made.succeed(f"{STUDY}/provenance.json", "--configfile", SMALL)
+    edited = json.loads((made.folder / STUDY / "provenance.json").read_text())
+    assert edited["code"].pop("scripts") != record["code"]["scripts"]
+    assert edited["code"].items() <= record["code"].items()
+    assert edited | {"code": 0} == record | {"code": 0}
 
 
 def test_every_format_with_room_carries_its_own_provenance(small_run):
@@ -84,8 +143,7 @@ def test_every_format_with_room_carries_its_own_provenance(small_run):
         path for path in (small_run / STUDY).rglob("*") if path.suffix in (".fits", ".parquet", ".h5", ".png")
     ]
     silent = [path for path in files if read_provenance(path) is None]
-    # What was fetched is described by its own columns: address, size, sha256 of every spectrum.
-    assert {path.relative_to(small_run / STUDY).parts[0] for path in silent} <= {"archive"}
+    assert silent == []
     assert len(files) - len(silent) > 40
     for path in (small_run / STUDY / "figures").glob("*.png"):
         about = json.loads(Image.open(path).text["Provenance"])
@@ -94,6 +152,36 @@ def test_every_format_with_room_carries_its_own_provenance(small_run):
         assert about["inputs"] == {name: sha256(small_run / name) for name in about["inputs"]}
         assert "matplotlib" in about["packages"]
         assert b"/Keywords" in path.with_suffix(".pdf").read_bytes()
+
+
+def test_ledgers_of_spectra_are_the_same_however_long_it_took(root, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "workflow" / "scripts"))
+    script = importlib.import_module("fetch_spectra")
+    monkeypatch.chdir(tmp_path)
+    write_table(Table({"spectrum_id": ["a.fits", "b.fits"]}), "stars.fits")
+    digests = set()
+    for attempts, seconds, status in ((1, 0.5, "ok"), (3, 70.0, "ok"), (0, 0.1, "present")):
+        came = Table(
+            {"path": ["p/a.fits.gz"], "status": [status], "reason": ["-"], "bytes": [5], "sha256": ["0"]}
+        )
+        came["attempts"], came["seconds"], came["url"] = attempts, seconds, "http://server/a"
+        monkeypatch.setattr(script, "fetch_spectra", lambda block, *_, came=came, **options: came[[0, 0]])
+        monkeypatch.setattr(script, "read_datasets", lambda path: {})
+        public = {"folder": "archive", "lamost_mirror": None, "concurrency": 1, "retries": 0, "deadline": 1}
+        script.main(
+            SimpleNamespace(
+                input=SimpleNamespace(stars="stars.fits", datasets="stars.fits"),
+                output=SimpleNamespace(ledger="ledger.fits"),
+                params=SimpleNamespace(source="public", release="dr2", archives={"public": public}, code="0"),
+                wildcards=SimpleNamespace(item="1-of-1"),
+            )
+        )
+        digests.add(sha256("ledger.fits"))
+    assert len(digests) == 1
+    about = read_provenance("ledger.fits")
+    assert about["inputs"] == {"stars.fits": sha256("stars.fits")}
+    assert about["settings"] == {"source": "public", "release": "dr2"}
+    assert about["labeltransfer"] == __version__
 
 
 def test_nothing_says_when_where_or_on_which_machine(small_run, record, root):
@@ -108,8 +196,6 @@ def test_nothing_says_when_where_or_on_which_machine(small_run, record, root):
 def test_files_made_from_two_versions_of_one_are_noticed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table = {"inputs": {"a.fits": "1" * 64}}
-    from astropy.table import Table
-
     write_table(Table({"x": [1]}), "b.fits", table)
     write_table(Table({"x": [1]}), "c.fits", {"inputs": {"a.fits": "2" * 64, "b.fits": "3" * 64}})
     assert trace(["b.fits"]) == ({"b.fits": ["a.fits"]}, {"a.fits": "1" * 64})
@@ -117,7 +203,30 @@ def test_files_made_from_two_versions_of_one_are_noticed(tmp_path, monkeypatch):
         trace(["c.fits"])
 
 
+def test_files_that_say_nothing_are_followed_by_what_the_rules_say(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("d.csv").write_text("x\n1\n")
+    write_table(Table({"x": [1]}), "b.fits", {"inputs": {"a.fits": "1" * 64}})
+    rules = {
+        "e.csv": ["d.csv", "lost.fits"],
+        "d.csv": ["b.fits"],
+        "b.fits": ["no.fits"],
+        "other.csv": ["z.fits"],
+    }
+    made, digests = trace(["e.csv"], rules)
+    # What a file says of itself goes before what the rules say.
+    assert made == {"e.csv": ["d.csv", "lost.fits"], "d.csv": ["b.fits"], "b.fits": ["a.fits"]}
+    assert digests == {"a.fits": "1" * 64, "b.fits": sha256("b.fits"), "d.csv": sha256("d.csv")}
+    assert trace(["e.csv"]) == ({}, {})
+
+
 # The deposit.
+
+
+def test_the_code_of_a_deposit_has_what_its_documents_build(root):
+    names = {path.as_posix() for path in code_files(root)}
+    assert {"Snakefile", "requirements.txt", "docs/containers.md", "Dockerfile", ".dockerignore"} <= names
+    assert not [name for name in names if "/." in name or "__pycache__" in name or name.startswith("results")]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ CODE = (
     "CHANGELOG.md",
     "LICENSE",
     "CITATION.cff",
+    "Dockerfile",
+    ".dockerignore",
     "pyproject.toml",
     "requirements.in",
     "requirements.txt",
@@ -45,7 +47,7 @@ def code_files(root):
     Returns
     -------
     list of Path
-        Sorted, relative to `root`; without hidden files and what Python leaves behind.
+        Sorted, relative to `root`; without what is hidden in folders and what Python leaves behind.
     """
     found = []
     for part in CODE:
@@ -55,7 +57,7 @@ def code_files(root):
     return sorted(
         file
         for file in found
-        if not any(part.startswith((".", "__pycache__")) for part in file.parts) and file.suffix != ".pyc"
+        if not any(part.startswith((".", "__pycache__")) for part in file.parts[1:]) and file.suffix != ".pyc"
     )
 
 

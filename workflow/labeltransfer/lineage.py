@@ -8,6 +8,8 @@ import h5py
 import pyarrow.parquet as pq
 from astropy.io import fits
 
+from .runtime import sha256
+
 
 def read_provenance(path):
     """The provenance that a file of ours carries.
@@ -30,20 +32,23 @@ def read_provenance(path):
     return found if isinstance(found, dict) and "inputs" in found else None
 
 
-def trace(paths):
+def trace(paths, silent=None):
     """Follow files back to what they were made from.
 
     Parameters
     ----------
     paths : sequence of str or Path
         Where to start.
+    silent : mapping, optional
+        What files that say nothing were made from: path -> paths.
 
     Returns
     -------
     made : dict
-        Path of each file that says how it was made -> its inputs, sorted.
+        Path of each file that says how it was made, or is in `silent` -> its inputs, sorted.
     digests : dict
-        Path of each file that was an input of another -> its sha256 at that time.
+        Path of each file that was an input of another -> its sha256 at that time; of what only silent files
+        were made from, its sha256 now.
 
     Raises
     ------
@@ -51,13 +56,16 @@ def trace(paths):
         If two files were made from different versions of a third.
     """
     made, digests, todo = {}, {}, [Path(path).as_posix() for path in paths]
-    reader = {}
+    silent, reader = silent or {}, {}
     while todo:
         path = todo.pop()
         if path in made:
             continue
         found = read_provenance(path)
         if found is None:
+            if path in silent:
+                made[path] = sorted(silent[path])
+                todo += made[path]
             continue
         made[path] = sorted(found["inputs"])
         for name, digest in found["inputs"].items():
@@ -67,6 +75,9 @@ def trace(paths):
                 )
             reader[name] = path
             todo.append(name)
+    for name in {name for path in silent.keys() & made.keys() for name in made[path]} - digests.keys():
+        if Path(name).is_file():
+            digests[name] = sha256(name)
     return dict(sorted(made.items())), dict(sorted(digests.items()))
 
 

@@ -157,6 +157,25 @@ def code_versions():
     return {floor: _digest(sorted((root / floor).glob("*.py"))) for floor in FLOORS}
 
 
+def surrounding_versions():
+    """Digest what runs the floors of the library: for the record alone, since every rule rests on it.
+
+    Returns
+    -------
+    dict
+        base (modules of the library outside its floors) and scripts (with the rules) -> digest as in
+        `code_versions`.
+    """
+    library = Path(__file__).parent
+    workflow = library.parent
+    steps = [
+        *workflow.parent.glob("Snakefile"),
+        *workflow.glob("rules/*.smk"),
+        *workflow.glob("scripts/*.py"),
+    ]
+    return {"base": _digest(sorted(library.glob("*.py"))), "scripts": _digest(sorted(steps))}
+
+
 def _digest(paths):
     digest = hashlib.sha256()
     for path in paths:

@@ -147,11 +147,12 @@ rule fetch_spectra:
     resources:
         mem_mb=growing(1000),
         runtime=growing(1440),
-        downloads=1,
+        downloads=1 if SOURCE == "public" else 0,
     params:
         source=SOURCE,
         archives=config["archives"],
         release=lambda w: config["studies"][w.study]["releases"]["lamost"],
+        code=CODE["archives"],
     message:
         "{wildcards.study}: spectra of the {wildcards.role} stars, {wildcards.item}, from the {params.source} archive"
     script:
@@ -175,7 +176,7 @@ rule fetch_example:
     resources:
         mem_mb=growing(1000),
         runtime=growing(60),
-        downloads=1,
+        downloads=1 if SOURCE == "public" else 0,
     params:
         source=SOURCE,
         archives=config["archives"],

@@ -1,7 +1,10 @@
 # What a reader gets: where everything comes from, one file for a public archive, and where the time went.
+import re
+
 import yaml
 
 from labeltransfer.deposit import VERSION
+from labeltransfer.settings import surrounding_versions
 
 # Tables of facts that rules read without leaving a trace in a table of their own.
 RESOURCES = [
@@ -12,6 +15,30 @@ RESOURCES = [
     *config["preparation"]["windows"],
 ]
 RUN = {key: value for key, value in config.items() if key not in ("archives", "studies", "run")}
+
+
+def read_by_rule(path):
+    """Inputs of the rule that makes a file."""
+    for one in workflow.rules:
+        if one.is_producer(path):
+            return sorted(str(name) for name in one.expand_input(one.get_wildcards(path))[0])
+    return []
+
+
+def silent_files(study):
+    """CSV and JSON on the way to the final files, which cannot say what they were made from -> what that is."""
+    made, seen, todo = {}, set(), [*FIGURES[study], *TABLES[study]]
+    while todo:
+        path = todo.pop()
+        # Chunks are all made alike: there may be thousands, and one is followed for all.
+        kind = re.sub(r"\d+-of-\d+", "", path)
+        if kind not in seen and path.startswith(f"results/{study}/"):
+            seen.add(kind)
+            inputs = read_by_rule(path)
+            todo += inputs
+            if path.endswith((".csv", ".json")):
+                made[path] = inputs
+    return dict(sorted(made.items()))
 
 
 rule provenance:
@@ -44,7 +71,8 @@ rule provenance:
             "archives": {SOURCE: config["archives"][SOURCE]},
             "study": config["studies"][w.study],
         },
-        code=CODE,
+        silent=lambda w: silent_files(w.study),
+        code=lambda w: {**CODE, **surrounding_versions()},
     message:
         "{wildcards.study}: where every file comes from"
     script:

@@ -23,6 +23,14 @@ def reference_errors(table, name):
     return np.nan_to_num(np.asarray(table[f"{name}_err"], dtype=float))
 
 
+def with_bootstrap(labels, names):
+    """Labels with errors of the model, which are zero where the study has no bootstrap models."""
+    for name in names:
+        if f"{name}_bootstrap" not in labels.colnames:
+            labels[f"{name}_bootstrap"] = np.zeros(len(labels))
+    return labels
+
+
 def calibrations_of(table, names):
     """Calibration of each label from the k-fold residuals of the stars that the model may train on."""
     good = np.asarray(table["trained"] & table["converged_fold"])
@@ -70,7 +78,7 @@ def main(snakemake):
     table = read_table(snakemake.input.table)
     names = list(snakemake.params.labels)
     labels = vstack([read_table(path) for path in snakemake.input.labels], metadata_conflicts="silent")
-    labels = labels[rows_of(labels["id"], table["id"])]
+    labels = with_bootstrap(labels[rows_of(labels["id"], table["id"])], names)
     # A model that leaves out one of k folds has seen less, and scatters that much more between samples.
     folds = snakemake.params.folds
     for name in names:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from astropy.table import Table, vstack
+from calibrate import with_bootstrap
 
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.tables import read_table, write_table
@@ -41,7 +42,7 @@ def main(snakemake):
     table = compare(
         read_table(inputs.stars),
         read_table(inputs.clip),
-        labels,
+        with_bootstrap(labels, list(params.labels)),
         read_table(inputs.cross_validation),
         read_calibration(inputs.calibration),
         list(params.labels),

@@ -9,7 +9,7 @@ from labeltransfer.archives.apogee import read_aspcapstar
 from labeltransfer.archives.errors import ArchiveError
 from labeltransfer.archives.public import fetch_aspcapstar, read_datasets
 from labeltransfer.catalogs.tables import read_table, write_table
-from labeltransfer.runtime import job
+from labeltransfer.runtime import job, provenance
 
 
 def example_row(stars, wanted):
@@ -53,9 +53,13 @@ def reference_spectrum(row, inputs, params):
 
 def main(snakemake):
     """Write wavelength and flux, and which star it is."""
-    row = example_row(read_table(snakemake.input.stars), snakemake.params.star)
-    wavelength, flux = reference_spectrum(row, snakemake.input, snakemake.params)
-    meta = {"reference_id": str(row["reference_id"]), "spectrum_id": str(row["spectrum_id"])}
+    inputs, params = snakemake.input, snakemake.params
+    row = example_row(read_table(inputs.stars), params.star)
+    wavelength, flux = reference_spectrum(row, inputs, params)
+    settings = {"source": params.source, "star": params.star, "releases": params.releases}
+    read = [inputs.stars, *([inputs.datasets] if params.source == "public" else [])]
+    meta = provenance(settings, read, {"archives": params.code})
+    meta |= {"reference_id": str(row["reference_id"]), "spectrum_id": str(row["spectrum_id"])}
     write_table(Table({"wavelength": wavelength, "flux": flux}), snakemake.output.spectrum, meta)
 
 

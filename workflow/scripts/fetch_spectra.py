@@ -9,7 +9,7 @@ from astropy.table import Table, vstack
 from labeltransfer.archives.public import fetch_spectra, read_datasets
 from labeltransfer.catalogs.rows import chunk_rows
 from labeltransfer.catalogs.tables import count_rows, read_table, write_table
-from labeltransfer.runtime import counted, job, sha256
+from labeltransfer.runtime import counted, job, provenance, sha256
 
 # What another try will not cure; anything else that fails more than a few spectra fails the job, which is tried again.
 FINAL = ("missing on server", "unsafe file name", "no such file")
@@ -55,14 +55,16 @@ def fetched_spectra(stars, datasets, release, settings):
         ],
         metadata_conflicts="silent",
     )
+    # For the log alone: they differ from run to run, and the ledger is an input of what follows.
+    print(f"{np.sum(ledger['attempts'])} requests, {np.sum(ledger['seconds']):.0f} s, side by side")
+    print(f"{np.sum(ledger['status'] == 'present')} spectra were here before")
+    status = np.where(ledger["status"] == "failed", "failed", "ok")
     return Table(
         {
             "spectrum_id": stars["spectrum_id"],
             "path": np.array([str(folder / path) for path in np.asarray(ledger["path"]).tolist()], dtype=str),
-            **{
-                name: ledger[name]
-                for name in ("status", "reason", "bytes", "sha256", "attempts", "seconds", "url")
-            },
+            "status": status,
+            **{name: ledger[name] for name in ("reason", "bytes", "sha256", "url")},
         }
     )
 
@@ -87,7 +89,10 @@ def main(snakemake):
             f"{curable.sum()} of {len(ledger)} spectra could not be fetched, most of them for the reason {most!r}: "
             "the server may be down. What came is kept; run again later to fetch the rest."
         )
-    write_table(ledger, snakemake.output.ledger)
+    # Where each spectrum came from, and its checksum, stand in its row.
+    settings = {"source": params.source, "release": params.release}
+    read = [inputs.stars, *([inputs.datasets] if params.source == "public" else [])]
+    write_table(ledger, snakemake.output.ledger, provenance(settings, read, {"archives": params.code}))
 
 
 if "snakemake" in globals():

@@ -10,7 +10,7 @@ from labeltransfer.models.cannon import label, read_starts, spread_starts
 from labeltransfer.models.files import load_model
 from labeltransfer.models.network import label_network
 from labeltransfer.runtime import counted, job, provenance
-from labeltransfer.spectra.store import iterate, open_store
+from labeltransfer.spectra.store import Spectra, iterate, open_store
 from labeltransfer.validation.measured import star_correlations
 
 BLOCK = 2048
@@ -82,28 +82,23 @@ def main(snakemake):
     spacing = spacing_of(trained)
     counts = []
     with open_store(inputs.store) as store:
-        n_star = len(store["flux"])
+        n_star, n_pix = store["flux"].shape
 
     def blocks():
-        for block in counted(iterate(inputs.store, BLOCK), lambda block: len(block.stars), n_star, "spectra"):
+        spectra = counted(iterate(inputs.store, BLOCK), lambda block: len(block.stars), n_star, "spectra")
+        for block in spectra if n_star else [no_spectra(n_pix)]:
             table = labelled_block(block.flux, block.ivar, model, bootstrap_models, starts, snakemake.threads)
             for name in ("id", "snr", "snr_g", "redshift"):
                 table[name] = block.stars[name]
             if theory is not None:
                 add_correlations(table, block.ivar, model, theory)
             counts.append(np.count_nonzero(table["converged"]))
-            yield finished(table)
-        if not counts:
-            suffixes = ("", "_err", "_bootstrap") if bootstrap_models else ("", "_err")
-            yield finished(empty_table(names, suffixes, theory is not None))
-
-    def finished(table):
-        for name in names:
-            for suffix in ("", "_err", "_bootstrap"):
-                if name + suffix in table.colnames:
-                    table[name + suffix].unit = params.labels[name]["unit"]
-        add_novelty(table, trained, spacing, names)
-        return table
+            for name in names:
+                for suffix in ("", "_err", "_bootstrap"):
+                    if name + suffix in table.colnames:
+                        table[name + suffix].unit = params.labels[name]["unit"]
+            add_novelty(table, trained, spacing, names)
+            yield table
 
     meta = provenance(
         {"labels": params.labels},
@@ -114,16 +109,12 @@ def main(snakemake):
     print(f"{n} spectra, {sum(counts)} converged")
 
 
-def empty_table(names, suffixes, correlations):
-    """The table of a chunk without a single readable spectrum."""
-    table = Table({name: np.zeros(0) for name in ("chi2", "reduced_chi2", "snr", "snr_g", "redshift")})
-    table["n_pix"], table["start"] = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
-    table["converged"], table["id"] = np.zeros(0, dtype=bool), np.zeros(0, dtype="U1")
-    for name in names:
-        for suffix in (*suffixes, "_correlation") if correlations else suffixes:
-            table[name + suffix] = np.zeros(0)
-    table["covariance"] = np.zeros((0, len(names), len(names)))
-    return table
+def no_spectra(n_pix):
+    """A block of a store without a single readable spectrum: its table is to have the columns of all others."""
+    flux, ivar = np.zeros((2, 0, n_pix), dtype=np.float32)
+    stars = Table({name: np.zeros(0) for name in ("snr", "snr_g", "redshift")})
+    stars["id"] = np.zeros(0, dtype="U1")
+    return Spectra(None, flux, ivar, stars)
 
 
 if "snakemake" in globals():

@@ -8,9 +8,11 @@ import pandas as pd
 from labeltransfer.catalogs.rows import chunk_rows
 from labeltransfer.catalogs.tables import read_table
 from labeltransfer.models.files import save_model
-from labeltransfer.models.network import train_network
-from labeltransfer.runtime import job, provenance
+from labeltransfer.models.network import join_networks, train_network
+from labeltransfer.runtime import counted, job, provenance
 from labeltransfer.spectra.store import read_stores
+
+PIECE = 128  # pixels between two looks at the progress
 
 
 def training_labels(training, names):
@@ -51,21 +53,28 @@ def main(snakemake):
     training, theory = read_stores([inputs.training]), read_table(inputs.theory)
     part = chunk_rows(len(training.wavelength), snakemake.wildcards.item)
     options = options_of(theory, names, params.network, method)
-    if "gradient" in options:
-        options["gradient"] = options["gradient"][:, :, part]
-    model = train_network(
-        training.flux[:, part],
-        training.ivar[:, part],
-        training_labels(training, names),
-        ridge=chosen(inputs.ridge, "ridge"),
-        l1=chosen(inputs.strength, "strength") if method == "l1" else 0.0,
-        n_iterations=params.network["iterations" if method == "prior" else "comparison_iterations"],
-        seed=params.seed,
-        first_pixel=part.start,
-        wavelength=training.wavelength[part],
-        threads=snakemake.threads,
-        **options,
-    )
+    gradient = options.pop("gradient", None)
+    options |= {
+        "ridge": chosen(inputs.ridge, "ridge"),
+        "l1": chosen(inputs.strength, "strength") if method == "l1" else 0.0,
+        "n_iterations": params.network["iterations" if method == "prior" else "comparison_iterations"],
+    }
+    pieces = [slice(first, min(first + PIECE, part.stop)) for first in range(part.start, part.stop, PIECE)]
+    models = []
+    for piece in counted(pieces, lambda piece: piece.stop - piece.start, part.stop - part.start, "pixels"):
+        model = train_network(
+            training.flux[:, piece],
+            training.ivar[:, piece],
+            training_labels(training, names),
+            gradient=None if gradient is None else gradient[:, :, piece],
+            seed=params.seed,
+            first_pixel=piece.start,
+            wavelength=training.wavelength[piece],
+            threads=snakemake.threads,
+            **options,
+        )
+        models.append(model)
+    model = join_networks(models)
     print(f"{np.count_nonzero(model.usable)} of {len(model.b)} pixels, mean loss {model.loss.mean():.4f}")
     code = dict(zip(("spectra", "models"), params.code, strict=True))
     settings = {"labels": params.labels, "network": params.network, "seed": params.seed, "method": method}

@@ -12,7 +12,7 @@ def main(snakemake):
     """Write provenance.json: also for the formats that have no room for it, such as CSV."""
     params = snakemake.params
     finals = sorted({*snakemake.input.figures, *snakemake.input.tables})
-    made, digests = trace(finals)
+    made, digests = trace(finals, params.silent)
     folder = f"results/{snakemake.wildcards.study}/"
     about = provenance(params.settings, snakemake.input.resources, params.code)
     # What lies outside the study's folder was there before it: the archive, and the tables of facts.

@@ -14,7 +14,10 @@ TUTORIAL = "the tutorial's own stars; compare with the 80/20 split in validation
 
 
 def measure(published, comparison, catalog, ledger, reference, matches, names, min_snr, n_pix):
-    """What this run measures of the paper's quantities: (quantity, label) -> number, or the reason for none."""
+    """What this run measures of the paper's quantities: (quantity, label) -> number, or the reason for none.
+
+    The ids of the catalogue are bytes.
+    """
     wanted = set(zip(published["quantity"], published["label"], strict=True))
     trained = np.asarray(comparison["trained"] & comparison["converged"])
     bright = trained & (np.asarray(comparison["snr"]) > min_snr)
@@ -47,7 +50,11 @@ def measure(published, comparison, catalog, ledger, reference, matches, names, m
         found["tutorial_bias", name] = found["tutorial_scatter", name] = TUTORIAL
         bias, scatter = bias_and_scatter(residual[bright])
         found["bias", name], found["scatter", name] = bias, scatter
-        found["bootstrap_error", name] = np.median(catalog[f"{name}_bootstrap"])
+        found["bootstrap_error", name] = (
+            np.median(catalog[f"{name}_bootstrap"])
+            if f"{name}_bootstrap" in catalog.colnames
+            else "no bootstrap models in this run"
+        )
         if f"{name}_apogee_err" in comparison.colnames:
             found["reference_error", name] = np.median(comparison[f"{name}_apogee_err"][trained])
         curves = {"cannon": residual}
@@ -65,7 +72,7 @@ def measure(published, comparison, catalog, ledger, reference, matches, names, m
                 )
     for quantity, label in wanted:
         if quantity == "reduced_chi2":
-            row = np.flatnonzero(np.asarray(catalog["spectrum_id"]) == label)
+            row = np.flatnonzero(np.asarray(catalog["spectrum_id"]) == label.encode())
             found[quantity, label] = (
                 float(catalog["reduced_chi2"][row[0]]) if len(row) else "not in this catalogue"
             )
@@ -76,7 +83,9 @@ def main(snakemake):
     """Write published_vs_here.csv."""
     inputs, params = snakemake.input, snakemake.params
     published = read_published(inputs.published)
-    bootstrap = [f"{name}_bootstrap" for name in params.labels]
+    # Of no rows: the catalogue of a run without bootstrap models lacks their columns.
+    columns = read_table(inputs.catalog, rows=slice(0)).colnames
+    bootstrap = [f"{name}_bootstrap" for name in params.labels if f"{name}_bootstrap" in columns]
     measured = measure(
         published,
         read_table(inputs.comparison),

@@ -1,6 +1,6 @@
 """Bytes of the mock archive's FITS files: the same input gives the same bytes, and quickly."""
 
-import glob
+import functools
 import io
 import os
 
@@ -60,11 +60,20 @@ def replace_file(path, content):
 
     Thousands of such files are not sent to the disk one by one (as `atomic_path` does): that is left to the caller.
     """
-    for left in path.parent.glob(f".part-*-{glob.escape(path.name)}"):
+    for left in _leftovers(path.parent).pop(path.name, ()):
         left.unlink(missing_ok=True)
     temporary = path.with_name(f".part-{os.getpid()}-{path.name}")
     temporary.write_bytes(content)
     os.replace(temporary, path)
+
+
+@functools.cache
+def _leftovers(folder):
+    """What killed writers left in a folder, by the name that it was to get; looked for once, when it is first used."""
+    found = {}
+    for left in folder.glob(".part-*"):
+        found.setdefault(left.name.split("-", 2)[-1], []).append(left)
+    return found
 
 
 def date(mjd):

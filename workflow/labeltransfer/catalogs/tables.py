@@ -6,6 +6,7 @@ read in blocks.
 """
 
 import contextlib
+import errno
 import io
 import json
 import mmap
@@ -26,6 +27,7 @@ from labeltransfer.archives import fitsfile
 from labeltransfer.atomic import atomic_path
 
 BLOCK = 65_536  # rows held at a time
+WINDOW = 2**25  # bytes of sorted rows held at a time, twice
 
 _PROVENANCE = "PROV"
 _FITS_UNIT = 2880
@@ -65,7 +67,8 @@ def write_blocks(blocks, path, meta=None, sort_by=None):
     path, meta
         As for `write_table`. How rows are divided into blocks does not show in the file.
     sort_by : str, optional
-        A column of text: rows are put in its order, rows of equal text as they come. It is held in memory.
+        A column of text: rows are put in its order, rows of equal text as they come. It is held in memory, and
+        the rows are read once for each `WINDOW` of the file.
 
     Returns
     -------
@@ -76,6 +79,8 @@ def write_blocks(blocks, path, meta=None, sort_by=None):
     ------
     ValueError
         As for `write_table`, and if there are no blocks, or they differ in columns or types.
+    OSError
+        If it cannot be written, as on a full disk; what was there before is still there then.
     """
     with atomic_path(path) as temporary, tempfile.TemporaryFile(dir=temporary.parent) as spool:
         # The lengths of texts are known at the end only: rows wait in a file, each block with its own lengths.
@@ -87,7 +92,7 @@ def write_blocks(blocks, path, meta=None, sort_by=None):
             elif (difference := _difference(parts[0][0], records.dtype)) is not None:
                 raise ValueError(f"{path}: column {difference} is not in all blocks, or of another type")
             parts.append((records.dtype, len(records)))
-            records.tofile(spool)
+            _write(spool, records)
             if sort_by is not None:
                 keys.append(records[sort_by].copy())
         if header is None:
@@ -98,25 +103,17 @@ def write_blocks(blocks, path, meta=None, sort_by=None):
         for number, name in enumerate(dtype.names, start=1):
             if dtype[name].kind == "S":
                 header[f"TFORM{number}"] = f"{dtype[name].itemsize}A"
-        place = _inverse(np.argsort(np.concatenate(keys), kind="stable")) if sort_by is not None else None
-        spool.seek(0)
         with open(temporary, "wb") as file:
             file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
             file.write(header.tostring().encode("ascii"))
-            start = file.tell()
-            file.truncate(start + -(-n * dtype.itemsize // _FITS_UNIT) * _FITS_UNIT)
-            file.flush()
-            done = 0
-            for own, size in parts:
-                records = np.fromfile(spool, own, size).astype(dtype, copy=False)
-                if place is None:
-                    records.tofile(file)
-                elif size:
-                    # Mapped anew for each block, so that pages of the others do not stay in memory.
-                    rows = np.memmap(temporary, dtype, "r+", start, (n,))
-                    rows[place[done : done + size]] = records
-                    del rows
-                done += size
+            if sort_by is None:
+                for records in _spooled(spool, parts):
+                    _write(file, records.astype(dtype, copy=False))
+            else:
+                place = _inverse(np.argsort(np.concatenate(keys), kind="stable"))
+                for records in _sorted(spool, parts, dtype, place):
+                    _write(file, records)
+            file.write(bytes(-n * dtype.itemsize % _FITS_UNIT))
     return n
 
 
@@ -225,7 +222,9 @@ def write_parquet_blocks(blocks, path, meta=None):
             names, arrays = _arrow_columns(block)
             if writer is None:
                 schema = _arrow_schema(block, names, arrays, meta)
-                writer = stack.enter_context(pq.ParquetWriter(temporary, schema, compression="zstd"))
+                # A file of its own would stay open where the last write fails.
+                file = stack.enter_context(open(temporary, "wb"))
+                writer = stack.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
         if writer is None:
             raise ValueError(f"{path}: there is nothing to write, not even a table without rows")
@@ -324,6 +323,40 @@ def _records(path, table):
     for name, values in columns.items():
         records[name] = values
     return records
+
+
+def _write(file, records):
+    """Write rows, all of them or an error: numpy's own `tofile` misses what fails when its buffer is emptied."""
+    file.write(records.view("u1"))
+    file.flush()
+
+
+def _spooled(spool, parts):
+    """The rows that wait in a file, block by block, from (row type, number of rows) of each."""
+    spool.seek(0)
+    for dtype, size in parts:
+        records = np.fromfile(spool, dtype, size)
+        if len(records) != size:
+            raise OSError(errno.EIO, f"only {len(records)} of {size} rows came back from the disk")
+        yield records
+
+
+def _sorted(spool, parts, dtype, place):
+    """The rows that wait in a file, in the order of their places.
+
+    Each window of the file is gathered and written in turn. Rows put at their places through a map of the file would
+    be read once, but a disk that fills up then kills the process.
+    """
+    window = max(1, WINDOW // dtype.itemsize)
+    for first in range(0, len(place), window):
+        rows = np.empty(min(window, len(place) - first), dtype)
+        done = 0
+        for records in _spooled(spool, parts):
+            here = place[done : done + len(records)] - first
+            inside = (here >= 0) & (here < len(rows))
+            rows[here[inside]] = records[inside]
+            done += len(records)
+        yield rows
 
 
 def _difference(first, other):
