@@ -187,6 +187,7 @@ def test_the_documentation_has_a_place_for_the_numbers(root, benchmark_module):
     summary = benchmark_module("summary")
     text = (root / "docs" / "scaling.md").read_text()
     assert text.count(summary.BEGIN) == text.count(summary.END) == 1
+    assert "| normalise |" in text[text.index(summary.BEGIN) : text.index(summary.END)]
 
 
 def test_peers_are_pinned_with_hashes_and_without_addresses(root):
