@@ -10,7 +10,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # Files of tests/workflow that look at the run of the small study.
 SMALL_RUN = {
     f"test_{name}.py"
-    for name in ("bad_input", "conda", "faults", "kill", "provenance", "public", "report", "run_small")
+    for name in (
+        "bad_input",
+        "conda",
+        "faults",
+        "kill",
+        "provenance",
+        "public",
+        "report",
+        "rules",
+        "run_small",
+    )
 }
 FUZZED = pytest.StashKey()  # kind of file -> inputs tried and refused (tests/unit/test_fuzz.py)
 REAL = Path(os.environ.get("LABELTRANSFER_REAL_DATA", ROOT.parent / "shared" / "data"))
