@@ -1,4 +1,5 @@
 # What rules share.
+import re
 
 
 def growing(first):
@@ -7,3 +8,27 @@ def growing(first):
     Jobs are attempted again where the profile says so (`retries`), never in the same allocation.
     """
     return lambda wildcards, attempt: first * attempt
+
+
+def read_by_rule(path):
+    """Inputs of the rule that makes a file."""
+    for one in workflow.rules:
+        if one.is_producer(path):
+            return sorted(str(name) for name in one.expand_input(one.get_wildcards(path))[0])
+    return []
+
+
+def silent_files(study):
+    """CSV and JSON on the way to the final files, which cannot say what they were made from -> what that is."""
+    made, seen, todo = {}, set(), [*FIGURES[study], *TABLES[study]]
+    while todo:
+        path = todo.pop()
+        # Chunks are all made alike: there may be thousands, and one is followed for all.
+        kind = re.sub(r"\d+-of-\d+", "", path)
+        if kind not in seen and path.startswith(f"results/{study}/"):
+            seen.add(kind)
+            inputs = read_by_rule(path)
+            todo += inputs
+            if path.endswith((".csv", ".json")):
+                made[path] = inputs
+    return dict(sorted(made.items()))
