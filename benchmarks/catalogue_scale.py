@@ -9,7 +9,7 @@ Nothing in them is astronomy: the mock archive is for that.
 """
 
 import argparse
-import importlib
+import importlib.util
 import json
 import resource
 import subprocess
@@ -24,13 +24,14 @@ import yaml
 from astropy.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "workflow"), str(ROOT / "workflow" / "scripts")]
+sys.path.insert(0, str(ROOT / "workflow"))
+SCRIPTS = ROOT / "workflow" / "scripts"
 
 from labeltransfer import runtime  # noqa: E402
-from labeltransfer.archives import tables as archive_tables  # noqa: E402
-from labeltransfer.catalogs import ledger, tables  # noqa: E402
+from labeltransfer.catalogs import ledger  # noqa: E402
 from labeltransfer.catalogs.rows import chunk_rows  # noqa: E402
-from labeltransfer.catalogs.tables import count_rows, read_table, write_blocks, write_table  # noqa: E402
+from labeltransfer.files import columns, tables  # noqa: E402
+from labeltransfer.files.tables import count_rows, read_table, write_blocks, write_table  # noqa: E402
 from labeltransfer.validation.calibration import Calibration, write_calibration  # noqa: E402
 
 CENTRES = {"teff": 4800.0, "logg": 2.5, "fe_h": -0.2, "alpha_m": 0.1, "a_k": 0.1}
@@ -162,7 +163,7 @@ def job_of(step, folder, chunks):
         f"rejected_{name}": folder / "catalogs" / f"{name}.fits"
         for name in ("catalogs", "crossmatch", "select")
     }
-    settings, params = study(), {"code": ["0", "0"], "source": "mock", "study": study(), "seed": 1}
+    settings, params = study(), {"code": {}, "source": "mock", "study": study(), "seed": 1}
     if step == "catalogs":
         inputs = {"lamost": folder / "lamost.fits", "apogee": folder / "apogee.fits"}
         outputs = {"survey": f["survey"], "reference": f["reference"], "rejected": f["rejected_catalogs"]}
@@ -201,8 +202,8 @@ def job_of(step, folder, chunks):
         inputs = {name: f[name] for name in ("survey", "reference", "distance")}
         inputs |= {"catalog": folder / "catalog.fits", "comparison": folder / "comparison.fits"}
         outputs = {kind: folder / f"{step}.{kind}" for kind in ("pdf", "png")}
-        params["code"] = ["0"] * 4
-    script = {"select": "select_stars"}.get(step, "figure_ho2017" if step.startswith("figure") else step)
+        params["code"] = {}
+    script = "figure_ho2017" if step.startswith("figure") else step
     job = {"input": Files(**inputs), "output": Files(**outputs), "params": Params(**params)}
     wildcards = SimpleNamespace(item=f"1-of-{chunks['survey']}")
     return script, SimpleNamespace(
@@ -213,8 +214,11 @@ def job_of(step, folder, chunks):
 def run_step(step, folder, chunks, block=BLOCK):
     """Run a step here; seconds, CPU seconds with the imports, and the peak memory of this process [MB]."""
     script, job = job_of(step, folder, chunks)
-    module = importlib.import_module(script)
-    for holder in (module, tables, archive_tables, ledger):
+    (path,) = SCRIPTS.glob(f"*/{script}.py")
+    spec = importlib.util.spec_from_file_location(script, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for holder in (module, tables, columns, ledger):
         if hasattr(holder, "BLOCK"):
             holder.BLOCK = min(block, holder.BLOCK)
     # Files as plain names, as Snakemake has them.

@@ -44,9 +44,9 @@ from summary import (
     show,
 )
 
-from labeltransfer.catalogs.tables import read_table
+from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import spread_starts
-from labeltransfer.models.vectorize import polynomial, vectorize
+from labeltransfer.models.polynomial import polynomial, vectorize
 from labeltransfer.spectra.grid import common_grid
 
 HERE = Path(__file__).resolve().parent
@@ -337,7 +337,7 @@ class Study:
             outputs,
             match_radius=self.settings["match_radius"],
             same_star_radius=self.settings["same_star_radius"],
-            code="benchmark",
+            code={},
         )
 
     def select(self):
@@ -350,7 +350,7 @@ class Study:
             outputs | {"rejected": "rejected_select.fits"},
             **{key: self.settings[key] for key in keys},
             seed=SEED,
-            code="benchmark",
+            code={},
         )
 
     def label(self, name, model, bootstrap=()):
@@ -366,7 +366,7 @@ class Study:
             },
             {"labels": f"{name}.fits"},
             labels=self.settings["labels"],
-            code=["benchmark"] * 3,
+            code={},
         )
 
     def catalog(self, chunks):
@@ -384,7 +384,7 @@ class Study:
             source="mock",
             study=self.settings,
             seed=SEED,
-            code=["benchmark"] * 2,
+            code={},
         )
 
     def size(self, *names):
@@ -402,7 +402,7 @@ def prepare_rule(bench, n, paths):
         script_of_rule="prepare",
         input={"fetched": fetched, "windows": [str(HERE.parent / path) for path in preparation["windows"]]},
         output={"store": str(folder / "store.h5"), "rejected": str(folder / "rejected.fits")},
-        params={"grid": bench.grid, "preparation": preparation, "code": ["benchmark"] * 2},
+        params={"grid": bench.grid, "preparation": preparation, "code": {}},
         threads=1,
         log=str(folder / "log"),
     )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labeltransfer.models.vectorize import polynomial, vectorize
+from labeltransfer.models.polynomial import polynomial, vectorize
 
 NAMES = ("teff", "logg", "fe_h", "alpha_m", "a_k")
 UNITS = ("K", "dex", "dex", "dex", "mag")

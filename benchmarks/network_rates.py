@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 from measure import gemm_rate, timed
 from summary import COLUMNS, OURS, row
 
-from labeltransfer.atomic import atomic_path
+from labeltransfer.files.atomic import atomic_path
 from labeltransfer.models.cannon import spread_starts
 from labeltransfer.models.network import NetworkModel, label_network, predict_network, train_network
 

@@ -7,7 +7,7 @@
 
 import contextlib
 import gzip
-import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -20,26 +20,26 @@ from astropy.table import Table
 from measure import disk_rates, gemm_rate, memory_rate, peak_memory, read_plain, timed, write_plain
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 from mock_stars import NAMES, make_nature, mock_labels, mock_spectra, spectrum_names
 
-from labeltransfer.archives.ab_initio import read_model_spectra
-from labeltransfer.archives.lamost import read_spectrum
-from labeltransfer.archives.mock import draw_universe, write_spectra
-from labeltransfer.archives.mock_lamost import DEFECTS
-from labeltransfer.catalogs.tables import write_table
+from labeltransfer.files.tables import write_table
+from labeltransfer.mock.lamost import DEFECTS
+from labeltransfer.mock.universe import draw_universe, write_spectra
 from labeltransfer.models.cannon import label, predict, train
 from labeltransfer.models.files import load_model, save_model
 from labeltransfer.runtime import job
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.normalise import normalise
-from labeltransfer.spectra.prepare import G_BAND, on_grid, signal_to_noise
+from labeltransfer.spectra.prepare import G_BAND, on_grid, settings_from, signal_to_noise
 from labeltransfer.spectra.store import iterate, write_store
+from labeltransfer.surveys.lamost import read_spectrum
+from labeltransfer.synthesis.model_spectra import read_model_spectra
 from labeltransfer.validation.calibration import Calibration, write_calibration
 from labeltransfer.validation.splits import bootstrap_rows
 
 ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ROOT / "workflow" / "scripts"
 BLOCK = 2048
 
 
@@ -165,7 +165,6 @@ def make_archive(spec):
 
 def path_of_a_star(spec):
     """CPU and wall-clock time of every step from the file to the store, and of what they are held against."""
-    from prepare import settings_from
 
     settings = settings_from(spec["grid"], spec["preparation"], [ROOT / path for path in spec["windows"]])
     paths, repeats, folder = spec["paths"], spec["repeats"], Path(spec["folder"])
@@ -299,7 +298,10 @@ def rule(spec):
         threads=spec["threads"],
         log=[spec["log"]],
     )
-    script = importlib.import_module(spec["script_of_rule"])
+    (path,) = SCRIPTS.glob(f"*/{spec['script_of_rule']}.py")
+    found = importlib.util.spec_from_file_location(spec["script_of_rule"], path)
+    script = importlib.util.module_from_spec(found)
+    found.loader.exec_module(script)
 
     def run():
         with job(step.log[0], step.threads):

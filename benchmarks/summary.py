@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from measure import growth_exponent
 
-from labeltransfer.atomic import atomic_path
 from labeltransfer.figures.style import (
     CANNON,
     FEATURE,
@@ -18,6 +17,7 @@ from labeltransfer.figures.style import (
     save,
     use_style,
 )
+from labeltransfer.files.atomic import atomic_path
 
 COLUMNS = ["stage", "code", "n_star", "n_pix", "value", "unit", "floor", "ratio"]
 OURS = "labeltransfer"

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 
-from labeltransfer.archives.apogee import ASPCAPFLAG, read_allstar
-from labeltransfer.archives.errors import ArchiveError
-from labeltransfer.archives.lamost import read_catalog, read_spectrum
-from labeltransfer.archives.local import local_catalogs, read_label_table, scan_spectra
+from labeltransfer.files.errors import ArchiveError
+from labeltransfer.sources.local import local_catalogs, read_label_table, scan_spectra
+from labeltransfer.surveys.apogee import ASPCAPFLAG, read_allstar
+from labeltransfer.surveys.lamost import read_catalog, read_spectrum
 
 pytestmark = pytest.mark.real
 

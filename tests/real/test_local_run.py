@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from labeltransfer.catalogs.tables import read_table
+from labeltransfer.files.tables import read_table
 
 pytestmark = pytest.mark.slow
 

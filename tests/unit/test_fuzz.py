@@ -16,14 +16,14 @@ from astropy.table import Table
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from labeltransfer.archives.ab_initio import STEPPED_LABELS, read_model_spectra
-from labeltransfer.archives.apogee import read_allstar, read_aspcapstar
-from labeltransfer.archives.lamost import read_catalog, read_spectrum
-from labeltransfer.archives.local import read_label_table
-from labeltransfer.catalogs.tables import read_table, write_parquet, write_table
+from labeltransfer.files.tables import read_table, write_parquet, write_table
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.files import load_model, load_provenance, save_model
+from labeltransfer.sources.local import read_label_table
 from labeltransfer.spectra.store import iterate, read_stores, write_store
+from labeltransfer.surveys.apogee import read_allstar, read_aspcapstar
+from labeltransfer.surveys.lamost import read_catalog, read_spectrum
+from labeltransfer.synthesis.model_spectra import STEPPED_LABELS, read_model_spectra
 from tests.conftest import FUZZED
 
 DEFAULT = 100  # inputs per kind of file in an ordinary run of the tests

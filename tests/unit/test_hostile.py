@@ -16,16 +16,17 @@ from astropy.table import Table
 from snakemake.common.configfile import load_configfile
 from snakemake_interface_common.exceptions import WorkflowError
 
-from labeltransfer.archives import fitsfile, tables
-from labeltransfer.archives.ab_initio import read_model_spectra
-from labeltransfer.archives.apogee import read_allstar, read_aspcapstar
-from labeltransfer.archives.errors import ArchiveError
-from labeltransfer.archives.lamost import read_catalog, read_spectrum
-from labeltransfer.catalogs.tables import read_table, write_csv, write_table
+from labeltransfer.files import columns as tables
+from labeltransfer.files import fitsfile
+from labeltransfer.files.errors import ArchiveError
+from labeltransfer.files.tables import read_table, write_csv, write_table
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.files import load_model, save_model
 from labeltransfer.settings import typed
 from labeltransfer.spectra.store import StoreError, read_stores, write_store
+from labeltransfer.surveys.apogee import read_allstar, read_aspcapstar
+from labeltransfer.surveys.lamost import read_catalog, read_spectrum
+from labeltransfer.synthesis.model_spectra import read_model_spectra
 
 READERS = {
     "spectrum": read_spectrum,
@@ -190,7 +191,7 @@ def bomb(size):
 @pytest.mark.parametrize("reader", READERS)
 def test_gzip_without_end_is_stopped(tmp_path, monkeypatch, reader):
     monkeypatch.setattr(tables, "TABLE_LIMIT", 2**24)
-    monkeypatch.setattr("labeltransfer.archives.ab_initio.SIZE_LIMIT", 2**24)
+    monkeypatch.setattr("labeltransfer.synthesis.model_spectra.SIZE_LIMIT", 2**24)
     path = tmp_path / "bomb.fits.gz"
     path.write_bytes(bomb(2**27))
     with pytest.raises(ArchiveError, match="file too large") as caught:

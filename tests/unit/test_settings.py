@@ -223,6 +223,23 @@ def test_code_versions_follow_the_source_floor_by_floor(tmp_path, monkeypatch):
     assert changed == {"models", "spectra"}
 
 
+def test_code_versions_follow_imports_down_the_floors(tmp_path, monkeypatch):
+    library = tmp_path / "labeltransfer"
+    for floor in settings.FLOORS:
+        (library / floor).mkdir(parents=True)
+        (library / floor / "__init__.py").write_text("")
+    (library / "files" / "one.py").write_text("x = 1\n")
+    (library / "spectra" / "store.py").write_text("from labeltransfer.files import one\n")
+    (library / "models" / "train.py").write_text(
+        "def f():\n    from labeltransfer.spectra.store import one\n"
+    )
+    monkeypatch.setattr(settings, "__file__", str(library / "settings.py"))
+    before = code_versions()
+    (library / "files" / "one.py").write_text("x = 2\n")
+    changed = {floor for floor, digest in code_versions().items() if digest != before[floor]}
+    assert changed == {"files", "spectra", "models"}
+
+
 def test_versions_around_the_floors_follow_modules_scripts_and_rules(tmp_path, monkeypatch):
     library = tmp_path / "workflow" / "labeltransfer"
     files = {
@@ -230,7 +247,7 @@ def test_versions_around_the_floors_follow_modules_scripts_and_rules(tmp_path, m
         "scripts": [
             tmp_path / "Snakefile",
             tmp_path / "workflow" / "rules" / "train.smk",
-            tmp_path / "workflow" / "scripts" / "train.py",
+            tmp_path / "workflow" / "scripts" / "cannon" / "train.py",
         ],
     }
     for path in [*files["base"], *files["scripts"], library / "models" / "cannon.py"]:
@@ -253,9 +270,7 @@ def test_versions_around_the_floors_follow_modules_scripts_and_rules(tmp_path, m
 
 def test_floors_are_those_of_the_library(root):
     library = root / "workflow" / "labeltransfer"
-    there = {path.parent.name for path in library.glob("*/__init__.py")}
-    # The synthesis serves an optional target alone.
-    assert there - {"synthesis"} == set(settings.FLOORS)
+    assert {path.parent.name for path in library.glob("*/__init__.py")} == set(settings.FLOORS)
 
 
 def test_describe_lists_nested_keys_below_their_parents():

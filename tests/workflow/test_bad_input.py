@@ -11,8 +11,8 @@ import pytest
 import yaml
 from astropy.io import fits
 
-from labeltransfer.archives.lamost import read_spectrum
-from labeltransfer.catalogs.tables import read_table
+from labeltransfer.files.tables import read_table
+from labeltransfer.surveys.lamost import read_spectrum
 
 SMALL = Path(__file__).with_name("small.yaml")
 CATALOGS = "results/ho2017/catalogs"

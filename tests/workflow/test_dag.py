@@ -177,7 +177,7 @@ def imports_of(path, root):
 
     Those inside functions count too: they are missed just as much when the function is called.
     """
-    library, scripts = root / "workflow" / "labeltransfer", root / "workflow" / "scripts"
+    library = root / "workflow" / "labeltransfer"
     packages, todo, done = set(), [path], set()
     while todo:
         file = todo.pop()
@@ -194,8 +194,6 @@ def imports_of(path, root):
                     todo += [
                         file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()
                     ]
-            elif (scripts / f"{parts[0]}.py").is_file():
-                todo.append(scripts / f"{parts[0]}.py")
             elif parts[0] not in sys.stdlib_module_names:
                 packages.add(PACKAGES.get(parts[0], parts[0]))
     return packages
@@ -227,12 +225,12 @@ def dependencies(environment):
 
 
 def test_imports_are_followed_through_the_library(root):
-    found = imports_of(root / "workflow" / "scripts" / "figure_ho2017.py", root)
+    found = imports_of(root / "workflow" / "scripts" / "figures" / "figure_ho2017.py", root)
     # matplotlib through the figures, h5py through the store that no script imports itself.
     assert {"numpy", "astropy", "matplotlib", "h5py", "threadpoolctl"} <= found
     assert "labeltransfer" not in found
-    assert "requests" in imports_of(root / "workflow" / "scripts" / "fetch_spectra.py", root)
-    assert "matplotlib" not in imports_of(root / "workflow" / "scripts" / "prepare.py", root)
+    assert "requests" in imports_of(root / "workflow" / "scripts" / "archive" / "fetch_spectra.py", root)
+    assert "matplotlib" not in imports_of(root / "workflow" / "scripts" / "spectra" / "prepare.py", root)
 
 
 def test_every_script_finds_its_imports_in_the_environment_of_its_rule(root):
@@ -244,7 +242,7 @@ def test_every_script_finds_its_imports_in_the_environment_of_its_rule(root):
             missing = needed - set(dependencies(root / "envs" / environment))
             assert not missing, f"{name}: {script} needs {sorted(missing)}, which {environment} lacks"
             checked.add(script)
-    there = {path.name for path in (root / "workflow" / "scripts").glob("*.py")}
+    there = {f"{path.parent.name}/{path.name}" for path in (root / "workflow" / "scripts").glob("*/*.py")}
     assert checked == there, f"scripts without a rule: {sorted(there - checked)}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labeltransfer.catalogs.tables import read_table
+from labeltransfer.files.tables import read_table
 from tests.misbehaving_server import serve
 from tests.workflow.test_kill import SMALL, digests
 from tests.workflow.test_public import APOGEE, SPECTRA, TOKEN, published, sha256, write_settings

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from labeltransfer.catalogs.tables import read_table
+from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import load_model
 
 METHODS = ("prior", "no_prior", "l1", "quadratic")

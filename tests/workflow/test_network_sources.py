@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from labeltransfer.catalogs.tables import read_table
+from labeltransfer.files.tables import read_table
 from tests.misbehaving_server import serve
 from tests.workflow.conftest import NETWORK_SMALL
 from tests.workflow.test_public import TOKEN, write_settings

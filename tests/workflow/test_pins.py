@@ -89,13 +89,13 @@ def test_environments_hold_what_their_rules_import_and_little_else(root):
     [
         ("spectra/store.py", "import matplotlib"),
         ("spectra/store.py", "def late():\n    import matplotlib.pyplot as plt"),
-        ("archives/lamost.py", "from matplotlib import cm"),
-        ("catalogs/__init__.py", "import matplotlib"),
+        ("surveys/lamost.py", "from matplotlib import cm"),
+        ("surveys/__init__.py", "import matplotlib"),
     ],
 )
 def test_a_foreign_import_deep_in_the_library_is_seen(root, tmp_path, module, planted):
     shutil.copytree(root / "workflow", tmp_path / "workflow")
-    script = tmp_path / "workflow" / "scripts" / "prepare.py"
+    script = tmp_path / "workflow" / "scripts" / "spectra" / "prepare.py"
     assert "matplotlib" not in imports_of(script, tmp_path)
     with open(tmp_path / "workflow" / "labeltransfer" / module, "a") as file:
         file.write(f"\n\n{planted}\n")

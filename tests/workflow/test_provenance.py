@@ -17,9 +17,9 @@ from astropy.table import Table
 from PIL import Image
 
 from labeltransfer import __version__
-from labeltransfer.catalogs.tables import write_table
-from labeltransfer.deposit import code_files
-from labeltransfer.lineage import read_provenance, trace
+from labeltransfer.files.deposit import code_files
+from labeltransfer.files.lineage import read_provenance, trace
+from labeltransfer.files.tables import write_table
 from labeltransfer.settings import FLOORS
 from tests.workspaces import with_results_of
 
@@ -129,7 +129,7 @@ def test_another_script_is_another_code_in_the_record_and_reruns_nothing_else(wo
     original = workflow.resolve()
     workflow.unlink()
     shutil.copytree(original, workflow)
-    with (workflow / "scripts" / "complete.py").open("a") as file:
+    with (workflow / "scripts" / "figures" / "complete.py").open("a") as file:
         file.write("# edited\n")
     made.succeed(f"{STUDY}/provenance.json", "--configfile", SMALL)
     edited = json.loads((made.folder / STUDY / "provenance.json").read_text())
@@ -155,7 +155,7 @@ def test_every_format_with_room_carries_its_own_provenance(small_run):
 
 
 def test_ledgers_of_spectra_are_the_same_however_long_it_took(root, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(root / "workflow" / "scripts"))
+    monkeypatch.syspath_prepend(str(root / "workflow" / "scripts" / "archive"))
     script = importlib.import_module("fetch_spectra")
     monkeypatch.chdir(tmp_path)
     write_table(Table({"spectrum_id": ["a.fits", "b.fits"]}), "stars.fits")
@@ -172,7 +172,7 @@ def test_ledgers_of_spectra_are_the_same_however_long_it_took(root, tmp_path, mo
             SimpleNamespace(
                 input=SimpleNamespace(stars="stars.fits", datasets="stars.fits"),
                 output=SimpleNamespace(ledger="ledger.fits"),
-                params=SimpleNamespace(source="public", release="dr2", archives={"public": public}, code="0"),
+                params=SimpleNamespace(source="public", release="dr2", archives={"public": public}, code={}),
                 wildcards=SimpleNamespace(item="1-of-1"),
             )
         )

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from labeltransfer.archives.apogee import read_aspcapstar
-from labeltransfer.catalogs.tables import read_table
+from labeltransfer.files.tables import read_table
+from labeltransfer.surveys.apogee import read_aspcapstar
 from tests.misbehaving_server import serve
 
 SMALL = Path(__file__).with_name("small.yaml")

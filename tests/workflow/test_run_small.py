@@ -10,8 +10,8 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from labeltransfer.archives.mock_lamost import DEFECTS
-from labeltransfer.catalogs.tables import read_table
+from labeltransfer.files.tables import read_table
+from labeltransfer.mock.lamost import DEFECTS
 
 SMALL = Path(__file__).with_name("small.yaml")
 LABELS = {"teff": "K", "logg": "dex", "fe_h": "dex", "alpha_m": "dex", "a_k": "mag"}

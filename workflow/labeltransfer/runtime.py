@@ -14,7 +14,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from . import __version__
+from labeltransfer import __version__
 
 # What libraries that are not loaded yet, and programs that a step starts, go by.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -158,3 +158,9 @@ def _version(name):
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def figure_provenance(params, inputs):
+    """Provenance of a figure: all that its rule was given, `code` among the parameters."""
+    settings = {name: value for name, value in params.items() if name != "code"}
+    return provenance(settings, list(inputs), params["code"], (*PACKAGES, "matplotlib"))

@@ -1,12 +1,25 @@
 """What the configuration must satisfy beyond its schema, and the version of the code that a result came from."""
 
+import ast
 import hashlib
 from pathlib import Path
 
 import jsonschema
 import yaml
 
-FLOORS = ("archives", "catalogs", "spectra", "models", "validation", "figures")
+# From the lowest to the highest: each imports only from those before it.
+FLOORS = (
+    "files",
+    "synthesis",
+    "surveys",
+    "sources",
+    "mock",
+    "catalogs",
+    "spectra",
+    "models",
+    "validation",
+    "figures",
+)
 SETTINGS_FILE = "the configuration (config/config.yaml and any --configfile)"
 
 
@@ -151,10 +164,41 @@ def code_versions():
     Returns
     -------
     dict
-        Name of the floor -> first 12 hexadecimal digits of the sha256 of its source files.
+        Name of the floor -> first 12 hexadecimal digits of the sha256 of its source files and of all modules of the
+        library that they import, directly or not.
     """
     root = Path(__file__).parent
-    return {floor: _digest(sorted((root / floor).glob("*.py"))) for floor in FLOORS}
+    imports = {path: _imported(path, root) for path in sorted(root.rglob("*.py"))}
+    return {
+        floor: _digest(sorted(_reached(sorted((root / floor).rglob("*.py")), imports))) for floor in FLOORS
+    }
+
+
+def _reached(paths, imports):
+    """The modules, and all that they import directly or not."""
+    found, todo = set(), list(paths)
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo += imports.get(path, ())
+    return found
+
+
+def _imported(path, root):
+    """Files of the library that a module imports, wherever in it the import stands."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(root.name):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith(root.name)]
+        else:
+            continue
+        for name in names:
+            place = root.parent.joinpath(*name.split("."))
+            found += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+    return found
 
 
 def surrounding_versions():
@@ -171,7 +215,7 @@ def surrounding_versions():
     steps = [
         *workflow.parent.glob("Snakefile"),
         *workflow.glob("rules/*.smk"),
-        *workflow.glob("scripts/*.py"),
+        *workflow.glob("scripts/*/*.py"),
     ]
     return {"base": _digest(sorted(library.glob("*.py"))), "scripts": _digest(sorted(steps))}
 

@@ -61,7 +61,7 @@ rule ab_initio_lines:
     message:
         "{wildcards.reference}: choosing the lines that matter"
     script:
-        "../scripts/ab_initio_lines.py"
+        "../scripts/ab_initio/ab_initio_lines.py"
 
 
 rule ab_initio_spectrum:
@@ -89,7 +89,7 @@ rule ab_initio_spectrum:
     message:
         "{wildcards.reference}: spectrum {wildcards.step}"
     script:
-        "../scripts/ab_initio_spectrum.py"
+        "../scripts/ab_initio/ab_initio_spectrum.py"
 
 
 rule ab_initio_table:
@@ -124,4 +124,4 @@ rule ab_initio_table:
     message:
         "gathering the ab initio spectra at R = {wildcards.resolving_power}"
     script:
-        "../scripts/ab_initio_table.py"
+        "../scripts/ab_initio/ab_initio_table.py"

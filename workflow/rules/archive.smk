@@ -21,11 +21,11 @@ rule mock_catalogs:
     params:
         settings=config["archives"]["mock"],
         seed=config["seed"],
-        code=CODE["archives"],
+        code=code_of("mock"),
     message:
         "mock archive, release {wildcards.release}: catalogues"
     script:
-        "../scripts/mock_catalogs.py"
+        "../scripts/archive/mock_catalogs.py"
 
 
 rule mock_spectra:
@@ -46,11 +46,11 @@ rule mock_spectra:
     params:
         settings=config["archives"]["mock"],
         seed=config["seed"],
-        code=CODE["archives"],
+        code=code_of("mock"),
     message:
         "mock archive, release {wildcards.release}: spectra {wildcards.item}"
     script:
-        "../scripts/mock_spectra.py"
+        "../scripts/archive/mock_spectra.py"
 
 
 rule fetch_catalog:
@@ -74,7 +74,7 @@ rule fetch_catalog:
     message:
         "fetching {wildcards.dataset} of {wildcards.release}"
     script:
-        "../scripts/fetch_catalog.py"
+        "../scripts/archive/fetch_catalog.py"
 
 
 # The catalogues in the one form that everything after knows; which files they come from depends on the source.
@@ -123,11 +123,11 @@ rule catalogs:
             **config["studies"][w.study]["labels"],
             **config["studies"][w.study].get("extra_labels", {}),
         },
-        code=CODE["archives"],
+        code=code_of("sources"),
     message:
         "{wildcards.study}: reading the catalogues of the {params.source} archive"
     script:
-        "../scripts/catalogs.py"
+        "../scripts/archive/catalogs.py"
 
 
 rule fetch_spectra:
@@ -152,11 +152,11 @@ rule fetch_spectra:
         source=SOURCE,
         archives=config["archives"],
         release=lambda w: config["studies"][w.study]["releases"]["lamost"],
-        code=CODE["archives"],
+        code=code_of("sources"),
     message:
         "{wildcards.study}: spectra of the {wildcards.role} stars, {wildcards.item}, from the {params.source} archive"
     script:
-        "../scripts/fetch_spectra.py"
+        "../scripts/archive/fetch_spectra.py"
 
 
 rule fetch_example:
@@ -182,8 +182,8 @@ rule fetch_example:
         archives=config["archives"],
         star=lambda w: config["studies"][w.study]["example_star"],
         releases=lambda w: config["studies"][w.study]["releases"],
-        code=CODE["archives"],
+        code=code_of("sources"),
     message:
         "{wildcards.study}: the APOGEE spectrum of {params.star}"
     script:
-        "../scripts/fetch_example.py"
+        "../scripts/archive/fetch_example.py"

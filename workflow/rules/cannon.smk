@@ -24,11 +24,11 @@ rule train:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
-        code=[CODE["spectra"], CODE["models"]],
+        code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: training on the reference set"
     script:
-        "../scripts/train.py"
+        "../scripts/cannon/train.py"
 
 
 rule bootstrap:
@@ -55,8 +55,8 @@ rule bootstrap:
         model=lambda w: config["studies"][w.study]["model"],
         n_models=lambda w: config["studies"][w.study]["validation"]["bootstrap"],
         seed=config["seed"],
-        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+        code=code_of("spectra", "models", "validation"),
     message:
         "{wildcards.study}: bootstrap model {wildcards.replicate}"
     script:
-        "../scripts/bootstrap.py"
+        "../scripts/cannon/bootstrap.py"

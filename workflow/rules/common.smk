@@ -10,6 +10,11 @@ def growing(first):
     return lambda wildcards, attempt: first * attempt
 
 
+def code_of(*floors):
+    """Digests of the floors of the library that a script calls: it runs again when one of them changes."""
+    return {floor: CODE[floor] for floor in floors}
+
+
 def read_by_rule(path):
     """Inputs of the rule that makes a file."""
     for one in workflow.rules:

@@ -31,11 +31,11 @@ rule figure_01:
         seed=config["seed"],
         grid=config["grid"],
         preparation=config["preparation"],
-        code=[CODE["catalogs"], CODE["spectra"], CODE["models"], CODE["figures"]],
+        code=code_of("catalogs", "spectra", "models", "figures"),
     message:
         "{wildcards.study}: {rule}"
     script:
-        "../scripts/figure_ho2017.py"
+        "../scripts/figures/figure_ho2017.py"
 
 
 use rule figure_01 as figure_02 with:
@@ -308,4 +308,4 @@ rule complete:
     message:
         "{wildcards.study}: complete"
     script:
-        "../scripts/complete.py"
+        "../scripts/figures/complete.py"

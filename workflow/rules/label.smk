@@ -37,11 +37,11 @@ rule label:
         runtime=growing(120),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
-        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+        code=code_of("spectra", "models", "validation"),
     message:
         "{wildcards.study}: labelling the {wildcards.role} stars, {wildcards.item}"
     script:
-        "../scripts/label.py"
+        "../scripts/label/label.py"
 
 
 rule catalog:
@@ -86,8 +86,8 @@ rule catalog:
         source=SOURCE,
         study=lambda w: config["studies"][w.study],
         seed=config["seed"],
-        code=[CODE["catalogs"], CODE["validation"]],
+        code=code_of("catalogs", "validation"),
     message:
         "{wildcards.study}: catalogue and ledger"
     script:
-        "../scripts/catalog.py"
+        "../scripts/label/catalog.py"

@@ -22,11 +22,11 @@ rule crossmatch:
     params:
         match_radius=lambda w: config["studies"][w.study]["match_radius"],
         same_star_radius=lambda w: config["studies"][w.study]["same_star_radius"],
-        code=CODE["catalogs"],
+        code=code_of("catalogs"),
     message:
         "{wildcards.study}: cross-match within {params.match_radius} arcsec"
     script:
-        "../scripts/crossmatch.py"
+        "../scripts/match/crossmatch.py"
 
 
 rule select:
@@ -60,8 +60,8 @@ rule select:
         distance=lambda w: config["studies"][w.study]["distance"],
         hold_out=lambda w: config["studies"][w.study]["hold_out"],
         seed=config["seed"],
-        code=CODE["catalogs"],
+        code=code_of("catalogs"),
     message:
         "{wildcards.study}: reference set and survey set"
     script:
-        "../scripts/select_stars.py"
+        "../scripts/match/select.py"

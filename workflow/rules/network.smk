@@ -35,11 +35,11 @@ rule training_set:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
         network=lambda w: config["studies"][w.study]["network"],
-        code=[CODE["spectra"], CODE["models"]],
+        code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: training and test stars by their S/N"
     script:
-        "../scripts/network_set.py"
+        "../scripts/network/training_set.py"
 
 
 rule theory:
@@ -64,11 +64,11 @@ rule theory:
         labels=lambda w: config["studies"][w.study]["labels"],
         references=lambda w: config["studies"][w.study]["network"]["references"],
         normalisation=lambda w: PREPARATION[w.study]["normalisation"],
-        code=[CODE["archives"], CODE["spectra"], CODE["models"]],
+        code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: ab initio gradient spectra, normalised as the data"
     script:
-        "../scripts/network_theory.py"
+        "../scripts/network/theory.py"
 
 
 rule ridge:
@@ -93,11 +93,11 @@ rule ridge:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
         seed=config["seed"],
-        code=[CODE["spectra"], CODE["models"]],
+        code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: choosing the ridge of the networks, {wildcards.method}"
     script:
-        "../scripts/network_ridge.py"
+        "../scripts/network/ridge.py"
 
 
 rule network_part:
@@ -124,11 +124,11 @@ rule network_part:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
         seed=config["seed"],
-        code=[CODE["spectra"], CODE["models"]],
+        code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: training networks, {wildcards.method}, pixels {wildcards.item}"
     script:
-        "../scripts/network_part.py"
+        "../scripts/network/network_part.py"
 
 
 rule network:
@@ -150,11 +150,11 @@ rule network:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        code=CODE["models"],
+        code=code_of("models"),
     message:
         "{wildcards.study}: joining the networks of all pixels, {wildcards.method}"
     script:
-        "../scripts/network_join.py"
+        "../scripts/network/network.py"
 
 
 rule quadratic:
@@ -177,11 +177,11 @@ rule quadratic:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
-        code=[CODE["spectra"], CODE["models"]],
+        code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: training the quadratic model"
     script:
-        "../scripts/network_quadratic.py"
+        "../scripts/network/quadratic.py"
 
 
 rule l1_strength:
@@ -207,11 +207,11 @@ rule l1_strength:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
         seed=config["seed"],
-        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+        code=code_of("spectra", "models", "validation"),
     message:
         "{wildcards.study}: choosing the strength of the L1 penalty by the gradients"
     script:
-        "../scripts/network_strength.py"
+        "../scripts/network/l1_strength.py"
 
 
 rule method_labels:
@@ -240,11 +240,11 @@ rule method_labels:
         runtime=growing(120),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
-        code=[CODE["spectra"], CODE["models"]],
+        code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: labels of the {wildcards.sample} stars by {wildcards.method}"
     script:
-        "../scripts/network_label.py"
+        "../scripts/network/method_labels.py"
 
 
 rule compare_methods:
@@ -277,11 +277,11 @@ rule compare_methods:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         methods=METHODS[1:],
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: labels of the reference stars from the reference survey and from every method"
     script:
-        "../scripts/network_compare.py"
+        "../scripts/network/compare_methods.py"
 
 
 rule gradients:
@@ -314,11 +314,11 @@ rule gradients:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
         methods=METHODS,
-        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+        code=code_of("spectra", "models", "validation"),
     message:
         "{wildcards.study}: gradient spectra of every model against theory"
     script:
-        "../scripts/network_gradients.py"
+        "../scripts/network/gradients.py"
 
 
 rule cramer_rao:
@@ -349,11 +349,11 @@ rule cramer_rao:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: Cramer-Rao bounds, and the measured scatter over them"
     script:
-        "../scripts/network_cramer_rao.py"
+        "../scripts/network/cramer_rao.py"
 
 
 rule d_scale:
@@ -380,11 +380,11 @@ rule d_scale:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
         seed=config["seed"],
-        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+        code=code_of("spectra", "models", "validation"),
     message:
         "{wildcards.study}: cross-validation on some pixels with D_scale number {wildcards.number}"
     script:
-        "../scripts/network_scan.py"
+        "../scripts/network/d_scale.py"
 
 
 rule d_scale_scan:
@@ -416,11 +416,11 @@ rule d_scale_scan:
         runtime=growing(10),
     params:
         source=SOURCE,
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: scatter and gradient correlation against D_scale"
     script:
-        "../scripts/network_scan_table.py"
+        "../scripts/network/d_scale_scan.py"
 
 
 rule extra_labels:
@@ -457,11 +457,11 @@ rule extra_labels:
         network=lambda w: config["studies"][w.study]["network"],
         normalisation=lambda w: PREPARATION[w.study]["normalisation"],
         seed=config["seed"],
-        code=[CODE["archives"], CODE["spectra"], CODE["models"], CODE["validation"]],
+        code=code_of("spectra", "models", "validation"),
     message:
         "{wildcards.study}: further labels, on some pixels"
     script:
-        "../scripts/network_extra.py"
+        "../scripts/network/extra_labels.py"
 
 
 rule shifted_spectra_mock:
@@ -491,11 +491,11 @@ rule shifted_spectra_mock:
         grid=config["grid"],
         preparation=lambda w: PREPARATION[w.study],
         seed=config["seed"],
-        code=[CODE["archives"], CODE["spectra"], CODE["validation"]],
+        code=code_of("spectra", "validation"),
     message:
         "{wildcards.study}: stars of the mock observed again, each with one abundance shifted"
     script:
-        "../scripts/network_shift_spectra.py"
+        "../scripts/network/shifted_spectra_mock.py"
 
 
 rule shift_test:
@@ -525,11 +525,11 @@ rule shift_test:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         methods=METHODS,
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: how much of a shift of one abundance every method finds"
     script:
-        "../scripts/network_shift_table.py"
+        "../scripts/network/shift_test.py"
 
 
 rule published_network:
@@ -567,11 +567,11 @@ rule published_network:
     params:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: published numbers beside the ones measured here"
     script:
-        "../scripts/network_published.py"
+        "../scripts/network/published_network.py"
 
 
 rule network_figure_01:
@@ -603,11 +603,11 @@ rule network_figure_01:
     params:
         source=SOURCE,
         study=lambda w: config["studies"][w.study],
-        code=[CODE["spectra"], CODE["models"], CODE["figures"]],
+        code=code_of("spectra", "models", "figures"),
     message:
         "{wildcards.study}: {rule}"
     script:
-        "../scripts/figure_ting2017.py"
+        "../scripts/network/figure_ting2017.py"
 
 
 use rule network_figure_01 as network_figure_02 with:

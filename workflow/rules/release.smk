@@ -1,7 +1,7 @@
 # What a reader gets: where everything comes from, one file for a public archive, and where the time went.
 import yaml
 
-from labeltransfer.deposit import VERSION
+from labeltransfer.files.deposit import VERSION
 from labeltransfer.settings import surrounding_versions
 
 # Tables of facts that rules read without leaving a trace in a table of their own.
@@ -50,7 +50,7 @@ rule provenance:
     message:
         "{wildcards.study}: where every file comes from"
     script:
-        "../scripts/provenance.py"
+        "../scripts/release/provenance.py"
 
 
 rule tables_page:
@@ -79,7 +79,7 @@ rule tables_page:
     message:
         "{wildcards.study}: tables on one page"
     script:
-        "../scripts/tables_page.py"
+        "../scripts/release/tables_page.py"
 
 
 rule release:
@@ -108,7 +108,7 @@ rule release:
     message:
         "packing code, configuration and results for a public archive"
     script:
-        "../scripts/release.py"
+        "../scripts/release/release.py"
 
 
 # Not a result: it differs from run to run, and so is no part of any other target.
@@ -139,4 +139,4 @@ rule times:
     message:
         "where the time goes"
     script:
-        "../scripts/time_figure.py"
+        "../scripts/release/times.py"

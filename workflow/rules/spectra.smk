@@ -30,8 +30,8 @@ rule prepare:
     params:
         grid=config["grid"],
         preparation=lambda w: PREPARATION[w.study],
-        code=[CODE["archives"], CODE["spectra"]],
+        code=code_of("spectra"),
     message:
         "{wildcards.study}: rest frame, grid, masks and Eq. 1 for the {wildcards.role} spectra, {wildcards.item}"
     script:
-        "../scripts/prepare.py"
+        "../scripts/spectra/prepare.py"

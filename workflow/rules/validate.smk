@@ -26,11 +26,11 @@ rule cross_validate:
         model=lambda w: config["studies"][w.study]["model"],
         validation=lambda w: config["studies"][w.study]["validation"],
         seed=config["seed"],
-        code=[CODE["spectra"], CODE["models"], CODE["validation"]],
+        code=code_of("spectra", "models", "validation"),
     message:
         "{wildcards.study}: 80/20 and k-fold cross-validation, split by star"
     script:
-        "../scripts/cross_validate.py"
+        "../scripts/validate/cross_validate.py"
 
 
 rule calibrate:
@@ -62,11 +62,11 @@ rule calibrate:
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
         folds=lambda w: config["studies"][w.study]["validation"]["folds"],
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: calibrating formal errors on held-out stars"
     script:
-        "../scripts/calibrate.py"
+        "../scripts/validate/calibrate.py"
 
 
 rule compare:
@@ -93,11 +93,11 @@ rule compare:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         pipeline=lambda w: config["studies"][w.study]["pipeline"],
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: labels of the reference set from the reference survey, the pipeline and the model"
     script:
-        "../scripts/compare.py"
+        "../scripts/validate/compare.py"
 
 
 rule recovery_mock:
@@ -125,11 +125,11 @@ rule recovery_mock:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: recovered labels against the truth of the mock"
     script:
-        "../scripts/recovery_mock.py"
+        "../scripts/validate/recovery_mock.py"
 
 
 rule published:
@@ -166,8 +166,8 @@ rule published:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
-        code=CODE["validation"],
+        code=code_of("validation"),
     message:
         "{wildcards.study}: published numbers beside the ones measured here"
     script:
-        "../scripts/published.py"
+        "../scripts/validate/published.py"

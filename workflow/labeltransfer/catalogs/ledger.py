@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .rows import Index, index_ids, text_bytes
-from .tables import BLOCK
+from labeltransfer.catalogs.rows import Index, index_ids, text_bytes
+from labeltransfer.files.tables import BLOCK
 
 COLUMNS = ("catalog", "id", "row", "fate", "stage", "reason")
 CATALOGS = ("survey", "reference")

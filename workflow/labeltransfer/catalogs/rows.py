@@ -128,3 +128,8 @@ def chunk_rows(n, item):
     part, parts = (int(number) for number in item.split("-of-"))
     edges = np.linspace(0, n, parts + 1).round().astype(int)
     return slice(edges[part - 1], edges[part])
+
+
+def label_columns(stars, names):
+    """Labels (n, k) of stars from the columns of a table."""
+    return np.column_stack([np.asarray(stars[name], dtype=float) for name in names])

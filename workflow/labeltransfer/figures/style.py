@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from labeltransfer.atomic import atomic_path
+from labeltransfer.files.atomic import atomic_path
 
 STYLE_SHEET = Path(__file__).with_name("labeltransfer.mplstyle")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .style import CANNON, PAGE_WIDTH, PIPELINE, new_figure, use_style
+from labeltransfer.figures.style import CANNON, PAGE_WIDTH, PIPELINE, new_figure, use_style
 
 
 @use_style()

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from labeltransfer.models.vectorize import polynomial, vectorize, vectorize_slopes
+from labeltransfer.models.polynomial import polynomial, vectorize, vectorize_slopes
 
 #: What the numbers in ``CannonModel.status`` mean.
 STATUS = ("trained", "too few stars", "degenerate labels", "scatter not converged")
@@ -54,7 +54,7 @@ class CannonModel:
         Mean and standard deviation of the training labels; the model is a polynomial in
         ``x = (label - pivot) / scale``.
     theta : (p, T) array
-        Coefficients, terms in the order of `labeltransfer.models.vectorize.polynomial`.
+        Coefficients, terms in the order of `labeltransfer.models.polynomial.polynomial`.
     scatter : (p,) array
         Intrinsic scatter s, in units of the normalised flux.
     chi2 : (p,) array

@@ -12,9 +12,9 @@ from dataclasses import MISSING, fields
 import h5py
 import numpy as np
 
+from labeltransfer.files.hdf5 import check_plain, new_file, read_seal
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.network import NetworkModel
-from labeltransfer.spectra.hdf5 import check_plain, new_file, read_seal
 
 FORMAT = "labeltransfer-model"
 VERSION = 2

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
-from labeltransfer.archives.errors import ArchiveError
-from labeltransfer.archives.lamost import read_spectrum
+from labeltransfer.files.errors import ArchiveError
 from labeltransfer.spectra.frame import to_common_grid
-from labeltransfer.spectra.masks import window_mask
-from labeltransfer.spectra.normalise import normalise
+from labeltransfer.spectra.grid import common_grid
+from labeltransfer.spectra.masks import read_windows, window_mask
+from labeltransfer.spectra.normalise import banded_kernel, normalise
+from labeltransfer.surveys.lamost import read_spectrum
 
 NO_REDSHIFT = "missing redshift"
 TOO_FEW_PIXELS = "too few good pixels"
@@ -184,3 +185,18 @@ def _single(flux, ivar):
     bad = ~(np.isfinite(flux) & np.isfinite(ivar))
     flux[bad], ivar[bad] = 1.0, 0.0
     return flux, ivar
+
+
+def settings_from(grid, preparation, windows):
+    """Settings of the preparation from their parts of the configuration."""
+    wavelength = common_grid(**grid)
+    normalisation = preparation["normalisation"]
+    return Settings(
+        wavelength,
+        banded_kernel(wavelength, normalisation["width"], normalisation["weight"]),
+        read_windows(*windows),
+        preparation["variance"],
+        preparation["andmask"],
+        preparation["ormask"],
+        preparation["min_good_fraction"],
+    )

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from astropy.table import Table, vstack
 
-from .hdf5 import check_plain, new_file
+from labeltransfer.files.hdf5 import check_plain, new_file
 
 FORMAT = "labeltransfer-spectra"
 VERSION = 2

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from labeltransfer.atomic import atomic_path
+from labeltransfer.files.atomic import atomic_path
 from labeltransfer.synthesis.steps import Labels
 
 COLUMNS = ("reference", "teff", "logg", "m_h", "vmic", "stepped_label", "step", "flux", "continuum")

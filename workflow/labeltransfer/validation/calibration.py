@@ -24,7 +24,7 @@ from scipy.optimize import minimize
 from scipy.stats import gamma, norm
 from scipy.stats import t as student_t
 
-from labeltransfer.catalogs.tables import atomic_path
+from labeltransfer.files.tables import atomic_path
 from labeltransfer.validation.statistics import robust_scatter, z_width
 
 FORMAT = "labeltransfer-calibration"
@@ -287,3 +287,18 @@ def _contradicted(residual, formal, reference_error):
         if np.mean(reference_error[rows] ** 2) > variance + 3 * uncertainty:
             return True
     return False
+
+
+def reference_error(table, name):
+    """Errors of the reference labels; 0 where the reference survey gives none."""
+    if f"{name}_apogee_err" not in table.colnames:
+        return np.zeros(len(table))
+    return np.nan_to_num(np.asarray(table[f"{name}_apogee_err"], dtype=float))
+
+
+def with_bootstrap(labels, names):
+    """Labels with errors of the model, which are zero where the study has no bootstrap models."""
+    for name in names:
+        if f"{name}_bootstrap" not in labels.colnames:
+            labels[f"{name}_bootstrap"] = np.zeros(len(labels))
+    return labels

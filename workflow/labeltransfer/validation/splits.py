@@ -103,3 +103,22 @@ def _numbered(star):
         raise ValueError(f"star must be one-dimensional: found shape {star.shape}")
     names, number = np.unique(star, return_inverse=True)
     return number, len(names)
+
+
+TEST = "S/N of the test stars"
+
+
+UNUSED = "S/N below that of training and test stars"
+
+
+def divide(snr, train_snr, test_snr):
+    """Which stars are to be trained on, and why the others are not.
+
+    Returns
+    -------
+    train : (n,) bool
+    reason : (n,) str
+    """
+    train = snr > train_snr
+    test = ~train & (snr >= test_snr[0]) & (snr <= test_snr[1])
+    return train, np.select([train, test], ["", TEST], UNUSED).astype("U64")

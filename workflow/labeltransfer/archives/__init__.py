@@ -1,1 +1,0 @@
-"""What surveys publish: spectrum layouts, catalogues, addresses, download, and the mock archive."""

@@ -1,0 +1,388 @@
+"""FITS files of unknown quality, quickly: bytes in, headers and arrays out, nothing believed unchecked.
+
+astropy parses the headers. The arrays are views of the file's bytes, made only after the header's sizes have
+been found to fit into the file: a damaged header cannot ask for memory, and a table of one row costs no more
+than an image (building an astropy table HDU would take most of the time of reading a spectrum).
+"""
+
+import contextlib
+import math
+import mmap
+import os
+import re
+import stat
+import tempfile
+import zlib
+
+import numpy as np
+from astropy.io import fits
+
+from labeltransfer.files.errors import refusal
+
+BLOCK = 2880
+CARD = 80
+SPECTRUM_LIMIT = 64 * 2**20
+HEADER_LIMIT = 200 * BLOCK
+_PIECE = 2**20
+MOST_AXES = 32
+
+GZIP = b"\x1f\x8b"
+FETCH_AGAIN = "Fetch the file again."
+
+_IMAGE_TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_COLUMN_TYPES = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8"}
+_COLUMN_TYPES |= {"M": ">c16", "P": ">i4", "Q": ">i8"}
+_PLAIN_TEXT = bytes(code if 32 <= code < 127 else 32 for code in range(256))
+
+
+def read_bytes(path, limit=SPECTRUM_LIMIT):
+    """Read a file, unzipped if its first bytes say gzip whatever its name is.
+
+    Parameters
+    ----------
+    path : str or path
+        An ordinary file.
+    limit : int
+        Most bytes that are accepted, before and after decompression.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ArchiveError
+        Reasons 'no such file', 'not a regular file', 'cannot be read', 'empty file', 'file too large',
+        'truncated gzip', 'damaged gzip'.
+    """
+    with _opened(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise _too_large(path, limit)
+        raw = file.read()
+    return gunzip(raw, path, limit) if raw.startswith(GZIP) else raw
+
+
+def gunzip(raw, path, limit=SPECTRUM_LIMIT):
+    """Unzip `raw`, the gzip content of `path`, to at most `limit` bytes; errors as in `read_bytes`."""
+    members, room, rest = [], limit + 1, memoryview(raw)
+    # A gzip file may have several members one after another; what follows them and is none is ignored.
+    while rest[:2] == GZIP:
+        # The output limit stops a file that would unpack without end before it fills the memory.
+        inflate = zlib.decompressobj(wbits=31)
+        try:
+            members.append(inflate.decompress(rest, room))
+        except zlib.error as error:
+            raise refusal(path, "damaged gzip", "gzip data", str(error), FETCH_AGAIN) from None
+        room -= len(members[-1])
+        if room <= 0:
+            raise _too_large(path, limit)
+        if not inflate.eof:
+            found = f"{len(raw)} bytes"
+            raise refusal(path, "truncated gzip", "the end of the gzip data", found, FETCH_AGAIN)
+        rest = rest[len(rest) - len(inflate.unused_data) :]
+    data = members[0] if len(members) == 1 else b"".join(members)
+    if not data:
+        raise refusal(path, "empty file", "a FITS file", "0 bytes inside gzip", FETCH_AGAIN)
+    return data
+
+
+def open_plain(path, limit):
+    """Open a file for reading, unzipped into a temporary one if its first bytes say gzip.
+
+    Nothing of the content is held in memory, however large it is; parameters and errors as for `read_bytes`.
+    """
+    file = _opened(path)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(file)
+        start = file.read(2)
+        file.seek(0)
+        # What is plain takes no more room than it has; only gzip can grow.
+        if start == GZIP:
+            return _unzipped(file, path, limit)
+        stack.pop_all()
+    return file
+
+
+def _unzipped(file, path, limit):
+    with contextlib.ExitStack() as stack:
+        plain = stack.enter_context(tempfile.TemporaryFile())
+        rest = file.read(_PIECE)
+        while rest[:2] == GZIP:
+            inflate = zlib.decompressobj(wbits=31)
+            while not inflate.eof:
+                try:
+                    piece = inflate.decompress(rest, _PIECE)
+                except zlib.error as error:
+                    raise refusal(path, "damaged gzip", "gzip data", str(error), FETCH_AGAIN) from None
+                plain.write(piece)
+                if plain.tell() > limit:
+                    raise _too_large(path, limit)
+                rest = inflate.unconsumed_tail or (b"" if inflate.eof else file.read(_PIECE))
+                if not (rest or piece or inflate.eof):
+                    found = f"{file.tell()} bytes"
+                    raise refusal(path, "truncated gzip", "the end of the gzip data", found, FETCH_AGAIN)
+            rest = inflate.unused_data
+            rest += file.read(_PIECE) if len(rest) < 2 else b""
+        if not plain.tell():
+            raise refusal(path, "empty file", "a FITS file", "0 bytes inside gzip", FETCH_AGAIN)
+        plain.seek(0)
+        stack.pop_all()
+    return plain
+
+
+def map_bytes(path, limit):
+    """Like `read_bytes`, but mapped, so that only what is used of it is read."""
+    with open_plain(path, limit) as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _opened(path):
+    # Looked at before opening: a pipe or a device would be read without end.
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        raise refusal(
+            path, "no such file", "a file", "nothing", "Check the path, or fetch the file."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise refusal(path, "cannot be read", "a readable file", error, "Check the path.") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise refusal(path, "not a regular file", "a file", "a folder or a device", "Check the path.")
+    if status.st_size == 0:
+        raise refusal(path, "empty file", "a FITS file or a table", "0 bytes", FETCH_AGAIN)
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise refusal(path, "cannot be read", "a readable file", error, "Check its permissions.") from None
+
+
+def _too_large(path, limit):
+    found = f"more than {limit / 2**20:.0f} MiB"
+    return refusal(path, "file too large", "a file of reasonable size", found, "Check what this file is.")
+
+
+def check_fits(data, path):
+    """Raise `ArchiveError` unless `data` starts as FITS.
+
+    Its reasons are 'not FITS', 'HTML page instead of a file' and 'truncated FITS'.
+    """
+    start = bytes(data[:512])
+    if start.startswith(b"SIMPLE  ="):
+        return
+    if len(start) < 9 and b"SIMPLE  =".startswith(start):
+        raise refusal(path, "truncated FITS", "a FITS header", f"{len(start)} bytes", FETCH_AGAIN)
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")):
+        cure = "The server answered with a page: check address and access, and fetch the file again."
+        raise refusal(path, "HTML page instead of a file", "a FITS file", repr(start[:40]), cure)
+    raise refusal(path, "not FITS", "a file that starts with SIMPLE", repr(start[:20]), FETCH_AGAIN)
+
+
+def hdus(data, path, longest=HEADER_LIMIT):
+    """Iterate over the header-data units of a FITS file.
+
+    Parameters
+    ----------
+    data : bytes or mmap
+        The file.
+    path : str or path
+        For messages.
+    longest : int, optional
+        Bytes after which the end of a header is no longer looked for.
+
+    Yields
+    ------
+    header : astropy.io.fits.Header
+    start, stop : int
+        Where the data of this unit lie in `data`; always inside it.
+
+    Raises
+    ------
+    ArchiveError
+        As `check_fits`, and 'damaged FITS header', 'absurd size in header'.
+    """
+    check_fits(data, path)
+    position = 0
+    # What follows the first unit and does not announce an extension is padding or junk, which FITS permits.
+    while position == 0 or data[position : position + 8] == b"XTENSION":
+        header, start = _header(data, position, path, longest)
+        size = _data_size(header, path)
+        if start + size > len(data):
+            if start + size > max(100 * len(data), SPECTRUM_LIMIT):
+                reason = "absurd size in header"
+            else:
+                reason = "truncated FITS"
+            raise refusal(path, reason, f"{size} bytes of data", f"{len(data) - start} bytes", FETCH_AGAIN)
+        yield header, start, start + size
+        position = start + -(-size // BLOCK) * BLOCK
+
+
+def _header(data, position, path, longest):
+    last = min(len(data), position + longest)
+    for card in range(position, last, CARD):
+        if data[card : card + 3] == b"END" and not data[card + 3 : card + CARD].strip():
+            break
+    else:
+        reason = "truncated FITS" if last == len(data) else "damaged FITS header"
+        raise refusal(path, reason, "an END card", f"none in {last - position} bytes", FETCH_AGAIN)
+    # Blanks for bytes that FITS does not allow, and no cards without a value: astropy would warn of them.
+    text = data[position:card].translate(_PLAIN_TEXT).decode("ascii")
+    cards = [text[at : at + CARD] for at in range(0, len(text), CARD) if text[at + 8 : at + 10] == "= "]
+    return fits.Header.fromstring("".join(cards)), position + -(-(card + CARD - position) // BLOCK) * BLOCK
+
+
+def _data_size(header, path):
+    n_axis = integer(header, "NAXIS")
+    axes = [integer(header, f"NAXIS{axis + 1}") for axis in range(n_axis)] if n_axis <= MOST_AXES else [-1]
+    n_extra, n_group = integer(header, "PCOUNT", 0), integer(header, "GCOUNT", 1)
+    bits = integer(header, "BITPIX")
+    if min([n_axis, n_extra, *axes]) < 0 or n_group < 1 or bits not in _IMAGE_TYPES:
+        found = {key: header_value(header, key) for key in ("BITPIX", "NAXIS", "NAXIS1", "NAXIS2")}
+        raise refusal(path, "damaged FITS header", "BITPIX and NAXIS of the standard", found, FETCH_AGAIN)
+    if not axes:
+        return 0
+    return abs(bits) // 8 * n_group * (n_extra + math.prod(axes))
+
+
+def header_value(header, keyword, default=None):
+    """The value of a card, or `default` where it is absent, blank or cannot be parsed."""
+    try:
+        value = header.get(keyword, default)
+    except (fits.VerifyError, ValueError, AttributeError, TypeError, OverflowError):
+        return default
+    return default if isinstance(value, fits.card.Undefined) else value
+
+
+def number(header, *keywords):
+    """The first of `keywords` that is a finite number, as float; NaN for -9999 and where there is none."""
+    for keyword in keywords:
+        try:
+            value = float(header_value(header, keyword, math.nan))
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if math.isfinite(value) and value > -9000:
+            return value
+    return math.nan
+
+
+def integer(header, keyword, default=-1):
+    """The value of a card as int (LAMOST writes some as strings), or `default`; beyond 64 bits too."""
+    value = header_value(header, keyword, default)
+    try:
+        value = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
+    return value if abs(value) < 2**63 else default
+
+
+def text(header, keyword):
+    """The value of a card as str without blanks at the ends, '' where it is absent."""
+    return str(header_value(header, keyword, "")).strip()
+
+
+def printable(names, longest=100):
+    r"""Names as every table and screen can hold them.
+
+    Parameters
+    ----------
+    names : array of str, shape (n,)
+    longest : int
+        Characters that are kept, so that one absurd name does not widen a column of millions of rows.
+
+    Returns
+    -------
+    names : array of str objects, shape (n,)
+        What is not printable ASCII written as Python writes it (``\n``, ``\xe9``).
+    changed : bool array, shape (n,)
+    """
+    plain = np.array([_printable(str(name), longest) for name in names], dtype=object)
+    return plain, plain != np.asarray(names, dtype=object)
+
+
+def _printable(name, longest):
+    name = name[: longest + 1]
+    name = name if name.isascii() and name.isprintable() else ascii(name)[1:-1]
+    return name if len(name) <= longest else name[: longest - 3] + "..."
+
+
+def image(header, data, start):
+    """The array of an image unit, in numpy's order of axes; a view unless the header asks for scaling."""
+    shape = [integer(header, f"NAXIS{axis}") for axis in range(integer(header, "NAXIS"), 0, -1)]
+    array = np.ndarray(shape, _IMAGE_TYPES[integer(header, "BITPIX")], data, start)
+    return _scaled(array, header, "BSCALE", "BZERO")
+
+
+def column_layout(header, path):
+    """Where the columns of a binary table lie in a row.
+
+    Returns
+    -------
+    dict
+        Upper-case name -> (number, numpy type, shape of a cell, offset in bytes); the first of equal names.
+
+    Raises
+    ------
+    ArchiveError
+        'damaged FITS header' where the columns are wider than the row.
+    """
+    if integer(header, "NAXIS") != 2 or integer(header, "BITPIX") != 8:
+        found = f"NAXIS {integer(header, 'NAXIS')} and BITPIX {integer(header, 'BITPIX')}"
+        raise refusal(path, "damaged FITS header", "a table with NAXIS 2 and BITPIX 8", found, FETCH_AGAIN)
+    # Rows without width cost no bytes, so that nothing would bound their number.
+    if integer(header, "NAXIS1") == 0 and integer(header, "NAXIS2") > 0:
+        found = f"{integer(header, 'NAXIS2')} rows of 0 bytes"
+        raise refusal(path, "damaged FITS header", "rows with a width", found, FETCH_AGAIN)
+    layout, offset = {}, 0
+    for column in range(1, min(integer(header, "TFIELDS", 0), 999) + 1):
+        match = re.match(r"\s*(\d{0,9})([A-Z])", text(header, f"TFORM{column}"))
+        if match is None:
+            raise refusal(path, "damaged FITS header", f"TFORM{column}", "none", FETCH_AGAIN)
+        repeat, code = int(match[1] or 1), match[2]
+        if code == "A":
+            kind, shape = f"S{repeat}", ()
+        elif code == "X":
+            kind, shape = "u1", (-(-repeat // 8),)
+        elif code in _COLUMN_TYPES:
+            kind, shape = _COLUMN_TYPES[code], ((2 * repeat,) if code in "PQ" else (repeat,))
+        else:
+            raise refusal(path, "damaged FITS header", "a column type of the standard", match[0], FETCH_AGAIN)
+        name = text(header, f"TTYPE{column}").upper()
+        layout.setdefault(name, (column, kind, () if shape == (1,) else shape, offset))
+        offset += np.dtype(kind).itemsize * math.prod(shape)
+    if offset > max(integer(header, "NAXIS1"), 0):
+        found = f"{offset} bytes of columns in rows of {integer(header, 'NAXIS1')}"
+        raise refusal(path, "damaged FITS header", "columns that fit into the rows", found, FETCH_AGAIN)
+    return layout
+
+
+def column(header, data, start, place):
+    """One column of a binary table as an array over its rows; `place` comes from `column_layout`."""
+    index, kind, shape, offset = place
+    row_bytes, n_row = integer(header, "NAXIS1"), integer(header, "NAXIS2")
+    if np.dtype(kind).itemsize == 0 or 0 in shape or n_row == 0:
+        return np.zeros((n_row, *shape), kind)
+    within = [np.dtype(kind).itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    array = np.ndarray((n_row, *shape), kind, data, start + offset, (row_bytes, *within))
+    return _scaled(array, header, f"TSCAL{index}", f"TZERO{index}")
+
+
+def check_single(columns, path):
+    """Raise `ArchiveError` ('missing column') unless each of the columns has one value per row."""
+    for name, values in columns.items():
+        if values.ndim != 1:
+            found = f"vectors of shape {values.shape[1:]}"
+            raise refusal(path, "missing column", f"{name} to be single values", found, FETCH_AGAIN)
+
+
+def _scaled(array, header, scale, zero):
+    # Unsigned integers are stored with a zero point; nothing else in these archives is scaled.
+    if array.dtype.kind not in "iuf":
+        return array
+    scale, zero = header_value(header, scale, 1), header_value(header, zero, 0)
+    if not all(isinstance(value, int | float) for value in (scale, zero)) or (scale, zero) == (1, 0):
+        return array
+    whole = array.dtype.kind in "iu" and float(scale) == 1 and float(zero).is_integer() and abs(zero) < 2**62
+    with np.errstate(over="ignore", invalid="ignore"):
+        if whole:
+            return array.astype(np.int64) + int(zero)
+        return array * float(scale) + float(zero)

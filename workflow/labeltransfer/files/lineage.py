@@ -1,0 +1,134 @@
+"""What a file says of its own making, and from there back to the files of the archives."""
+
+import json
+import struct
+from pathlib import Path
+
+import h5py
+import pyarrow.parquet as pq
+from astropy.io import fits
+
+from labeltransfer.runtime import sha256
+
+
+def read_provenance(path):
+    """The provenance that a file of ours carries.
+
+    Parameters
+    ----------
+    path : str or Path
+        A table (FITS, Parquet), a store of spectra or a model (HDF5), or a figure (PNG; a PDF is made together
+        with the PNG of its name).
+
+    Returns
+    -------
+    dict, or None
+        As from `runtime.provenance`; None for files that say nothing: CSV, JSON, and whatever others made.
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix)
+    text = reader(path) if reader and path.is_file() else None
+    found = json.loads(text) if text else None
+    return found if isinstance(found, dict) and "inputs" in found else None
+
+
+def trace(paths, silent=None):
+    """Follow files back to what they were made from.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Where to start.
+    silent : mapping, optional
+        What files that say nothing were made from: path -> paths.
+
+    Returns
+    -------
+    made : dict
+        Path of each file that says how it was made, or is in `silent` -> its inputs, sorted.
+    digests : dict
+        Path of each file that was an input of another -> its sha256 at that time; of what only silent files
+        were made from, its sha256 now.
+
+    Raises
+    ------
+    ValueError
+        If two files were made from different versions of a third.
+    """
+    made, digests, todo = {}, {}, [Path(path).as_posix() for path in paths]
+    silent, reader = silent or {}, {}
+    while todo:
+        path = todo.pop()
+        if path in made:
+            continue
+        found = read_provenance(path)
+        if found is None:
+            if path in silent:
+                made[path] = sorted(silent[path])
+                todo += made[path]
+            continue
+        made[path] = sorted(found["inputs"])
+        for name, digest in found["inputs"].items():
+            if digests.setdefault(name, digest) != digest:
+                raise ValueError(
+                    f"{name}: {path} and {reader[name]} were made from different versions of it; delete both and rerun"
+                )
+            reader[name] = path
+            todo.append(name)
+    for name in {name for path in silent.keys() & made.keys() for name in made[path]} - digests.keys():
+        if Path(name).is_file():
+            digests[name] = sha256(name)
+    return dict(sorted(made.items())), dict(sorted(digests.items()))
+
+
+def _of_fits(path):
+    with fits.open(path, lazy_load_hdus=True) as hdus:
+        # The primary unit first: to count the units would mean to read them all.
+        return hdus[0].header.get("PROV") or (hdus[1].header.get("PROV") if len(hdus) > 1 else None)
+
+
+def _of_parquet(path):
+    return (pq.read_schema(path).metadata or {}).get(b"provenance")
+
+
+def _of_hdf5(path):
+    with h5py.File(path, "r") as file:
+        part = file.get("provenance")
+        if isinstance(part, h5py.Dataset):
+            return bytes(part[0]).decode()
+        attributes = dict(part.attrs) if part is not None else {}
+    # Models keep each part of it as JSON by itself.
+    return json.dumps({name: _plain(value) for name, value in attributes.items()})
+
+
+def _plain(value):
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _of_png(path):
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(start := file.read(8)) == 8:
+            size, kind = struct.unpack(">I4s", start)
+            content = file.read(size)
+            file.seek(4, 1)
+            keyword, _, text = content.partition(b"\0")
+            if kind == b"tEXt" and keyword == b"Provenance":
+                return text.decode("latin-1")
+    return None
+
+
+def _of_pdf(path):
+    return _of_png(path.with_suffix(".png")) if path.with_suffix(".png").is_file() else None
+
+
+_READERS = {
+    ".fits": _of_fits,
+    ".parquet": _of_parquet,
+    ".h5": _of_hdf5,
+    ".png": _of_png,
+    ".pdf": _of_pdf,
+}

@@ -1,0 +1,1 @@
+"""An invented universe, written in the formats of the surveys."""

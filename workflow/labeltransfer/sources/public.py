@@ -1,0 +1,293 @@
+"""What the public servers hold: addresses from the table of datasets; catalogues and spectra fetched."""
+
+import csv
+import functools
+import os
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from string import Formatter
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+import numpy as np
+from astropy.table import vstack
+
+from labeltransfer.files import columns as tables
+from labeltransfer.files import download
+
+# Placeholders that an address of each kind may have, and those of which it needs one.
+PLACEHOLDERS = {
+    "stellar_catalog": ({"token"}, set()),
+    "spectrum": ({"planid", "spectrum_id", "date", "obsid", "token"}, {"spectrum_id", "obsid"}),
+    "allstar": ({"token"}, set()),
+    "aspcapstar": ({"location_id", "apogee_id", "token"}, {"apogee_id"}),
+}
+SPECTRUM_ID = rf"spec-(?P<lmjd>[0-9]{{5}})-(?P<planid>{tables.SAFE_NAME})_sp[0-9]{{2}}-[0-9]{{3}}\.fits"
+LARGEST_SPECTRUM = 20e6
+
+
+class Dataset(NamedTuple):
+    """A row of the table of datasets; `size` and `rows` are None where they are not known."""
+
+    release: str
+    dataset: str
+    url: str
+    size: int | None
+    checksum: str
+    rows: int | None
+    layout: str
+    licence: str
+    citation: str
+    note: str
+    token_env: str
+
+
+class DatasetsError(ValueError):
+    """The table of datasets is not as it should be."""
+
+
+def read_datasets(path):
+    """Read the table of datasets (CSV), which alone knows addresses.
+
+    Parameters
+    ----------
+    path : str or Path
+        Columns as in `Dataset`. An url may have placeholders in braces: see PLACEHOLDERS.
+
+    Returns
+    -------
+    dict
+        (release, dataset) -> Dataset.
+
+    Raises
+    ------
+    DatasetsError
+        Names the file, the line, what was expected and what was found.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            reader = csv.reader(stream, strict=True)
+            lines = [(reader.line_num, row) for row in reader if row]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DatasetsError(f"{path}: not a readable CSV table in UTF-8: {error}") from None
+    if not lines or tuple(lines[0][1]) != Dataset._fields:
+        found = ",".join(lines[0][1]) if lines else "an empty file"
+        raise DatasetsError(
+            f"{path}, line 1: expected the columns {','.join(Dataset._fields)}, found {found}"
+        )
+    datasets = {}
+    for number, row in lines[1:]:
+        where = f"{path}, line {number}"
+        if len(row) != len(Dataset._fields):
+            raise DatasetsError(f"{where}: expected {len(Dataset._fields)} values, found {len(row)}")
+        dataset = _checked(Dataset(*(value.strip() for value in row)), where)
+        key = dataset.release, dataset.dataset
+        if key in datasets:
+            raise DatasetsError(f"{where}: {dataset.dataset} of {dataset.release} is there twice: keep one")
+        datasets[key] = dataset
+    return datasets
+
+
+def fetch_catalog(datasets, release, folder, **options):
+    """Fetch the catalogue of stellar parameters of a LAMOST release.
+
+    Parameters
+    ----------
+    datasets : dict
+        From `read_datasets`.
+    release : str
+        For example 'lamost-dr2'.
+    folder : str or Path
+        Where to; the file keeps its published name.
+    **options
+        `base_url`: another server (a mirror) with the same paths. The rest goes to `download.fetch_files`.
+
+    Returns
+    -------
+    path : Path
+        The verified file.
+    ledger : Table
+        As from `download.fetch_files`.
+
+    Raises
+    ------
+    FetchError
+        If it cannot be had: nothing can go on without it.
+    KeyError
+        If the table has no such release.
+    """
+    return _fetch_one(datasets, release, "stellar_catalog", folder, **options)
+
+
+def fetch_allstar(datasets, release, folder, **options):
+    """Fetch the allStar file of an APOGEE release, such as 'apogee-dr12'; otherwise as `fetch_catalog`."""
+    return _fetch_one(datasets, release, "allstar", folder, **options)
+
+
+def fetch_spectra(survey, datasets, release, folder, **options):
+    """Fetch LAMOST spectra.
+
+    Parameters
+    ----------
+    survey : Table
+        Columns spectrum_id, path (where the file goes below `folder`) and, where the address needs it, obsid.
+    datasets, release, folder, **options
+        As for `fetch_catalog`.
+
+    Returns
+    -------
+    ledger : Table
+        One row per row of `survey`, in order, with spectrum_id as key. Beside the reasons of
+        `download.fetch_files`: 'malformed spectrum id', 'no obsid'.
+    """
+    dataset = _find(datasets, release, "spectrum")
+    asked = _placeholders(dataset.url)
+    obsids = survey["obsid"] if "obsid" in asked else np.zeros(len(survey), int)
+
+    def values(spectrum_id, obsid):
+        match = re.fullmatch(SPECTRUM_ID, spectrum_id)
+        if match is None or ".." in spectrum_id:
+            return "malformed spectrum id"
+        if "obsid" in asked and obsid <= 0:
+            return "no obsid"
+        # From DR3 on, LMJD is the day after the UTC date of the observation, which names the folder.
+        night = date(1858, 11, 17) + timedelta(days=int(match["lmjd"]) - 1)
+        names = {"spectrum_id": spectrum_id, "planid": match["planid"], "obsid": str(obsid)}
+        return names | {"date": f"{night:%Y%m%d}"}
+
+    keys = [str(key) for key in survey["spectrum_id"]]
+    filled = [values(key, int(obsid)) for key, obsid in zip(keys, obsids, strict=True)]
+    return _fetch_many(dataset, keys, filled, survey["path"], folder, **options)
+
+
+def fetch_aspcapstar(reference, datasets, release, folder, **options):
+    """Fetch the combined APOGEE spectra (aspcapStar) of stars.
+
+    Parameters
+    ----------
+    reference : Table
+        Columns reference_id and aspcap_path, where the file goes below `folder`. The parent of that path is
+        the folder of the star's field on the server too; the name does not matter there.
+    datasets, release, folder, **options
+        As for `fetch_catalog`.
+
+    Returns
+    -------
+    ledger : Table
+        One row per row of `reference`, with reference_id as key. Beside the reasons of
+        `download.fetch_files`: 'malformed star id or field'.
+    """
+    dataset = _find(datasets, release, "aspcapstar")
+    keys = [str(key) for key in reference["reference_id"]]
+    fields = [str(path).rpartition("/")[0] for path in reference["aspcap_path"]]
+    filled = []
+    for key, field in zip(keys, fields, strict=True):
+        good = tables.safe_names([key, *field.split("/")]).all()
+        filled.append({"apogee_id": key, "location_id": field} if good else "malformed star id or field")
+    return _fetch_many(dataset, keys, filled, reference["aspcap_path"], folder, **options)
+
+
+def _checked(row, where):
+    """The row with numbers as numbers, if all is well."""
+
+    def refuse(column, expected):
+        raise DatasetsError(f"{where}: {column}: expected {expected}, found {getattr(row, column)!r}")
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", row.release):
+        refuse("release", "a name such as lamost-dr2")
+    if row.dataset not in PLACEHOLDERS:
+        refuse("dataset", f"one of {', '.join(PLACEHOLDERS)}")
+    if not re.fullmatch(r"https?://[^\s/@]+/[^\s@#]+", row.url):
+        refuse("url", "an http or https address without user name")
+    allowed, needed = PLACEHOLDERS[row.dataset]
+    try:
+        asked = _placeholders(row.url)
+    except ValueError:
+        refuse("url", "braces in pairs")
+    if not asked <= allowed:
+        refuse("url", f"no other placeholders than {', '.join(sorted(allowed))}")
+    if needed and not asked & needed:
+        refuse("url", f"a placeholder {' or '.join(sorted(needed))}")
+    if ("token" in asked) != bool(row.token_env) or not re.fullmatch(r"([A-Z][A-Z0-9_]*)?", row.token_env):
+        refuse("token_env", "the name of an environment variable exactly where the url has {token}")
+    if "token" in asked and "={token}" not in urlsplit(row.url).query:
+        refuse("url", "{token} as the value of a query parameter")
+    for column in ("size", "rows"):
+        if not re.fullmatch(r"[0-9]{0,15}", getattr(row, column)):
+            refuse(column, "a whole number or nothing")
+    if not re.fullmatch(rf"({download.CHECKSUM})?", row.checksum):
+        refuse("checksum", "sha256:, sha1: or md5: and lower-case hexadecimal digits, or nothing")
+    if row.layout not in ("", "L0", "L1", "L2", "L3"):
+        refuse("layout", "L0, L1, L2, L3 or nothing")
+    for column in ("licence", "citation", "note"):
+        if not getattr(row, column):
+            refuse(column, "some text")
+    return row._replace(size=int(row.size) if row.size else None, rows=int(row.rows) if row.rows else None)
+
+
+def _placeholders(url):
+    """Names in braces; ValueError for lone braces."""
+    return {field for _, field, _, _ in Formatter().parse(url) if field is not None}
+
+
+def _find(datasets, release, kind):
+    """The row of the table, or a KeyError that says what there is."""
+    if (release, kind) not in datasets:
+        known = ", ".join(sorted(name for name, other in datasets if other == kind))
+        raise KeyError(f"no {kind} of {release!r} in the table of datasets; there are {known}")
+    return datasets[release, kind]
+
+
+def _rebased(url, base_url):
+    """The address on another server, below the path of `base_url`."""
+    if base_url is None:
+        return url
+    base, parts = urlsplit(base_url), urlsplit(url)
+    return urlunsplit(
+        parts._replace(scheme=base.scheme, netloc=base.netloc, path=base.path.rstrip("/") + parts.path)
+    )
+
+
+def _options(dataset, options):
+    """What `download.fetch_files` needs beside the addresses."""
+    token = os.environ.get(dataset.token_env, "").strip() if dataset.token_env else ""
+    return {"token": token or None} | options
+
+
+def _fetch_one(datasets, release, kind, folder, base_url=None, **options):
+    """Fetch a file that is indispensable."""
+    dataset = _find(datasets, release, kind)
+    parts = urlsplit(dataset.url)
+    name = parse_qs(parts.query).get("name", [parts.path.rpartition("/")[2]])[0]
+    wanted = (f"{release} {kind}", _rebased(dataset.url, base_url), name, dataset.size, dataset.checksum)
+    options = {"verify": functools.partial(download.verify_fits, limit=tables.TABLE_LIMIT)} | options
+    ledger = download.fetch_files([wanted], folder, **_options(dataset, options))
+    row = ledger[0]
+    if row["status"] == "failed":
+        cure = {
+            "missing on server": "Correct its row in the table of datasets.",
+            "access refused": f"Set the environment variable {dataset.token_env or '(none named for it)'}.",
+            "checksum mismatch": "Look at what the server sends, and which release it is.",
+        }.get(row["reason"], "Run again later (what was received is kept), or name another server.")
+        message = (
+            f"{release} {kind}: {row['reason']} after {row['attempts']} attempts at {row['url']}. {cure}"
+        )
+        raise download.FetchError(message)
+    return Path(folder) / name, ledger
+
+
+def _fetch_many(dataset, keys, filled, paths, folder, base_url=None, **options):
+    """Fetch a file for each key; `filled` has the values of its placeholders, or a reason against it."""
+    url = _rebased(dataset.url, base_url)
+    good = np.array([isinstance(values, dict) for values in filled], dtype=bool)
+    wanted, unwanted = [], []
+    for key, values, path in zip(keys, filled, paths, strict=True):
+        if isinstance(values, dict):
+            wanted.append((key, url.format(**values, token="{token}"), str(path)))
+        else:
+            unwanted.append(download.failed_row(key, "", str(path), values))
+    options = {"verify": download.verify_fits, "max_bytes": LARGEST_SPECTRUM} | options
+    fetched = download.fetch_files(wanted, folder, **_options(dataset, options))
+    both = vstack([fetched, download.ledger_table(unwanted)])
+    return both[np.argsort(np.concatenate([np.flatnonzero(good), np.flatnonzero(~good)]))]

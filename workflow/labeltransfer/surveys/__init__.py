@@ -1,0 +1,1 @@
+"""What surveys publish: readers of their catalogues and spectra."""

@@ -1,0 +1,57 @@
+"""Train the model on the reference set, drop the stars that it does not give back, and train again."""
+
+import json
+
+import numpy as np
+from astropy.table import Table
+
+from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.files.tables import read_table, write_table
+from labeltransfer.models.cannon import read_starts, spread_starts, train_with_clip
+from labeltransfer.models.files import save_model
+from labeltransfer.runtime import job, provenance
+from labeltransfer.spectra.store import read_stores
+
+
+def training_labels(stars, names, ids):
+    """Reference labels (n, k) of the spectra in a store."""
+    rows = rows_of(stars["spectrum_id"], ids)
+    return np.column_stack([np.asarray(stars[name], dtype=float)[rows] for name in names])
+
+
+def main(snakemake):
+    """Write the model and which reference stars it was trained on."""
+    inputs, params = snakemake.input, snakemake.params
+    names = tuple(params.labels)
+    stars = read_table(inputs.stars)
+    spectra = read_stores(inputs.stores)
+    labels = training_labels(stars, names, spectra.stars["id"])
+    starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
+    model, keep, first = train_with_clip(
+        spectra.flux,
+        spectra.ivar,
+        labels,
+        label_names=names,
+        wavelength=spectra.wavelength,
+        n_sigma=params.model["clip"],
+        starts=starts,
+        order=params.model["order"],
+        scatter=params.model["scatter"],
+        threads=snakemake.threads,
+    )
+    print(f"trained on {keep.sum()} of {len(keep)} reference stars; {np.count_nonzero(~keep)} clipped")
+    code = params.code
+    meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), code)
+    save_model(
+        snakemake.output.model, model, {key: json.dumps(value, sort_keys=True) for key, value in meta.items()}
+    )
+    clip = Table({"id": spectra.stars["id"], "trained": keep})
+    for number, name in enumerate(names):
+        clip[name] = labels[:, number]
+        clip[f"{name}_first"] = first.labels[:, number]
+    write_table(clip, snakemake.output.clip, meta)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

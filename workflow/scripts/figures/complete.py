@@ -1,0 +1,26 @@
+"""List every final file of a study with its size and sha256."""
+
+import json
+from pathlib import Path
+
+from labeltransfer.files.tables import atomic_path
+from labeltransfer.runtime import job, sha256
+
+
+def main(snakemake):
+    """Write the manifest of the study."""
+    params = snakemake.params
+    files = sorted([*snakemake.input.figures, *snakemake.input.tables])
+    manifest = {
+        "study": snakemake.wildcards.study,
+        "title": params.study["title"],
+        "archive": params.source,
+        "files": {path: {"bytes": Path(path).stat().st_size, "sha256": sha256(path)} for path in files},
+    }
+    with atomic_path(snakemake.output.manifest) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

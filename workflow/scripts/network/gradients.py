@@ -1,0 +1,67 @@
+"""Gradient spectra of every model at the reference points, beside those of theory."""
+
+import numpy as np
+import pandas as pd
+from astropy.table import Table
+
+from labeltransfer.files.tables import read_table, write_csv, write_table
+from labeltransfer.models.cannon import predict
+from labeltransfer.models.files import load_model
+from labeltransfer.models.network import network_gradients
+from labeltransfer.models.priors import prior_of
+from labeltransfer.runtime import job, provenance
+from labeltransfer.spectra.store import read_stores
+from labeltransfer.validation.gradient_correlation import gradient_correlation
+from labeltransfer.validation.shift import linear_response
+
+
+def central_gradients(model, point, steps):
+    """Half the change of flux (k, p) from minus to plus the step in each label, as for networks and theory."""
+    steps = np.diag(steps)
+    return 0.5 * (predict(model, point + steps) - predict(model, point - steps))
+
+
+GRADIENTS = {"network": network_gradients, "cannon": central_gradients}
+
+
+def main(snakemake):
+    """Write the gradients at the first reference point, and the correlations with theory at all of them."""
+    inputs, params = snakemake.input, snakemake.params
+    names = list(params.labels)
+    theory = read_table(inputs.theory)
+    training = read_stores([inputs.training])
+    ivar = np.median(training.ivar, axis=0)
+    gradient, steps, points = prior_of(theory, names)
+    references = list(dict.fromkeys(theory["reference"].tolist()))
+    table = Table({"wavelength": training.wavelength, "ivar": ivar, "theory": gradient[0].T})
+    rows = []
+    for method, path in zip(params.methods, inputs.models, strict=True):
+        model = load_model(path)
+        for number, reference in enumerate(references):
+            found = GRADIENTS[model.kind](model, points[number], steps)
+            if number == 0:
+                table[method], table[f"scatter_{method}"] = found.T, model.scatter
+            correlation = gradient_correlation(found, gradient[number])
+            response = np.diag(linear_response(found, gradient[number], ivar, model.scatter))
+            rows += [
+                {
+                    "method": method,
+                    "reference": reference,
+                    "label": name,
+                    "correlation": correlation[j],
+                    "response_to_theory": response[j],
+                    "archive": params.source,
+                }
+                for j, name in enumerate(names)
+            ]
+    frame = pd.DataFrame(rows)
+    print(frame.set_index(["reference", "method", "label"])["correlation"].to_string())
+    settings = {"labels": params.labels, "reference": references[0]}
+    code = params.code
+    write_table(table, snakemake.output.gradients, provenance(settings, list(inputs), code))
+    write_csv(frame, snakemake.output.correlation)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

@@ -1,0 +1,51 @@
+"""Choose the strength of the L1 penalty: the one whose networks have gradients closest to theory."""
+
+import numpy as np
+import pandas as pd
+
+from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.models.network import network_gradients, train_network
+from labeltransfer.models.priors import prior_of
+from labeltransfer.runtime import job
+from labeltransfer.spectra.store import read_stores
+from labeltransfer.validation.choices import chosen
+from labeltransfer.validation.gradient_correlation import closeness
+
+
+def main(snakemake):
+    """Write how far the gradients are from theory for each strength, on some pixels."""
+    inputs, params = snakemake.input, snakemake.params
+    names, settings = tuple(params.labels), params.network["l1"]
+    training, theory = read_stores([inputs.training]), read_table(inputs.theory)
+    labels = label_columns(training.stars, names)
+    n_pix = len(training.wavelength)
+    pixels = np.linspace(0, n_pix - 1, min(settings["pixels"], n_pix)).astype(int)
+    gradient, steps, points = prior_of(theory, names)
+    rows = []
+    for strength in settings["strengths"]:
+        model = train_network(
+            training.flux[:, pixels],
+            training.ivar[:, pixels],
+            labels,
+            label_names=names,
+            hidden=params.network["hidden"],
+            d_scale=0.0,
+            ridge=chosen(inputs.ridge, "ridge"),
+            l1=strength,
+            n_iterations=params.network["comparison_iterations"],
+            seed=params.seed,
+            threads=snakemake.threads,
+        )
+        found = [network_gradients(model, point, steps) for point in points]
+        rows.append((strength, closeness(found, gradient[:, :, pixels]), model.loss.mean(), len(pixels)))
+        print(f"Lambda = {strength:g}: mean correlation with theory {rows[-1][1]:.3f}", flush=True)
+    table = pd.DataFrame(rows, columns=["strength", "correlation", "loss", "pixels"])
+    table["chosen"] = table.index == table["correlation"].argmax()
+    print(table.to_string())
+    write_csv(table, snakemake.output.table)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

@@ -1,0 +1,42 @@
+"""Label all stars of a sample with one of the models that are compared."""
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.files.tables import write_table
+from labeltransfer.models.base import labels_of
+from labeltransfer.models.cannon import spread_starts
+from labeltransfer.models.files import load_model
+from labeltransfer.runtime import job, provenance
+from labeltransfer.spectra.store import iterate, read_stores
+
+BLOCK = 512
+
+
+def main(snakemake):
+    """Write the labels."""
+    inputs, params = snakemake.input, snakemake.params
+    model = load_model(inputs.model)
+    names = model.label_names
+    starts = spread_starts(label_columns(read_stores([inputs.training]).stars, names))
+    tables = []
+    for path in inputs.stores:
+        for block in iterate(path, BLOCK):
+            found = labels_of(block.flux, block.ivar, model, starts, snakemake.threads)
+            table = Table({"id": block.stars["id"], "converged": found.converged})
+            table["reduced_chi2"] = found.reduced_chi2
+            for number, name in enumerate(names):
+                table[name] = found.labels[:, number]
+                table[f"{name}_err"] = np.sqrt(found.covariance[:, number, number])
+                table[name].unit = table[f"{name}_err"].unit = params.labels[name]["unit"]
+            tables.append(table)
+    table = vstack(tables, metadata_conflicts="silent")
+    print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")
+    code = params.code
+    write_table(table, snakemake.output.labels, provenance({"labels": params.labels}, list(inputs), code))
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

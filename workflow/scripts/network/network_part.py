@@ -1,0 +1,59 @@
+"""Train the networks of one part of the pixels."""
+
+import json
+
+import numpy as np
+
+from labeltransfer.catalogs.rows import chunk_rows, label_columns
+from labeltransfer.files.tables import read_table
+from labeltransfer.models.files import save_model
+from labeltransfer.models.network import join_networks, train_network
+from labeltransfer.models.priors import options_of
+from labeltransfer.runtime import counted, job, provenance
+from labeltransfer.spectra.store import read_stores
+from labeltransfer.validation.choices import chosen
+
+PIECE = 128  # pixels between two looks at the progress
+
+
+def main(snakemake):
+    """Write the networks of the part."""
+    inputs, params, method = snakemake.input, snakemake.params, snakemake.wildcards.method
+    names = tuple(params.labels)
+    training, theory = read_stores([inputs.training]), read_table(inputs.theory)
+    part = chunk_rows(len(training.wavelength), snakemake.wildcards.item)
+    options = options_of(theory, names, params.network, method)
+    gradient = options.pop("gradient", None)
+    options |= {
+        "ridge": chosen(inputs.ridge, "ridge"),
+        "l1": chosen(inputs.strength, "strength") if method == "l1" else 0.0,
+        "n_iterations": params.network["iterations" if method == "prior" else "comparison_iterations"],
+    }
+    pieces = [slice(first, min(first + PIECE, part.stop)) for first in range(part.start, part.stop, PIECE)]
+    models = []
+    for piece in counted(pieces, lambda piece: piece.stop - piece.start, part.stop - part.start, "pixels"):
+        model = train_network(
+            training.flux[:, piece],
+            training.ivar[:, piece],
+            label_columns(training.stars, names),
+            gradient=None if gradient is None else gradient[:, :, piece],
+            seed=params.seed,
+            first_pixel=piece.start,
+            wavelength=training.wavelength[piece],
+            threads=snakemake.threads,
+            **options,
+        )
+        models.append(model)
+    model = join_networks(models)
+    print(f"{np.count_nonzero(model.usable)} of {len(model.b)} pixels, mean loss {model.loss.mean():.4f}")
+    code = params.code
+    settings = {"labels": params.labels, "network": params.network, "seed": params.seed, "method": method}
+    meta = provenance(settings, list(inputs), code)
+    save_model(
+        snakemake.output.model, model, {key: json.dumps(value, sort_keys=True) for key, value in meta.items()}
+    )
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

@@ -1,0 +1,36 @@
+"""Train the comparison model that is a polynomial, the one of The Cannon."""
+
+import json
+
+from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.models.cannon import train
+from labeltransfer.models.files import save_model
+from labeltransfer.runtime import job, provenance
+from labeltransfer.spectra.store import read_stores
+
+
+def main(snakemake):
+    """Write the model."""
+    inputs, params = snakemake.input, snakemake.params
+    names = tuple(params.labels)
+    training = read_stores([inputs.training])
+    model = train(
+        training.flux,
+        training.ivar,
+        label_columns(training.stars, names),
+        label_names=names,
+        order=params.model["order"],
+        scatter=params.model["scatter"],
+        wavelength=training.wavelength,
+        threads=snakemake.threads,
+    )
+    code = params.code
+    meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), code)
+    save_model(
+        snakemake.output.model, model, {key: json.dumps(value, sort_keys=True) for key, value in meta.items()}
+    )
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

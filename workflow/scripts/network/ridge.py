@@ -1,0 +1,39 @@
+"""Choose the ridge of networks by cross-validation on some pixels."""
+
+import pandas as pd
+
+from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.models.network import choose_ridge
+from labeltransfer.models.priors import options_of
+from labeltransfer.runtime import job
+from labeltransfer.spectra.store import read_stores
+
+
+def main(snakemake):
+    """Write how well networks with each ridge predict the spectra of stars that they were not trained on."""
+    inputs, params = snakemake.input, snakemake.params
+    training, theory = read_stores([inputs.training]), read_table(inputs.theory)
+    names, settings = tuple(params.labels), params.network["ridge"]
+    choice = choose_ridge(
+        training.flux,
+        training.ivar,
+        label_columns(training.stars, names),
+        ridges=settings["choices"],
+        folds=settings["folds"],
+        n_pixel=settings["pixels"],
+        seed=params.seed,
+        threads=snakemake.threads,
+        n_iterations=params.network["scan"]["iterations"],
+        **options_of(theory, names, params.network, snakemake.wildcards.method),
+    )
+    table = pd.DataFrame({"ridge": choice.ridges, "held_out": choice.held_out})
+    table["chosen"] = table["ridge"] == choice.best
+    table["pixels"], table["folds"] = settings["pixels"], settings["folds"]
+    print(table.to_string())
+    write_csv(table, snakemake.output.table)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

@@ -1,0 +1,40 @@
+"""Ab initio gradient spectra on the survey's pixels, normalised as the data."""
+
+import numpy as np
+
+from labeltransfer.files.tables import write_table
+from labeltransfer.models.priors import stepped_name, theory_table
+from labeltransfer.runtime import job, provenance
+from labeltransfer.spectra.normalise import banded_kernel
+from labeltransfer.spectra.store import read_stores
+from labeltransfer.synthesis.model_spectra import read_model_spectra
+
+
+def main(snakemake):
+    """Write the gradients."""
+    inputs, params = snakemake.input, snakemake.params
+    training = read_stores([inputs.training])
+    models = read_model_spectra(inputs.spectra, labels=[stepped_name(name) for name in params.labels])
+    kernel = banded_kernel(training.wavelength, params.normalisation["width"], params.normalisation["weight"])
+    # Eq. 1 weights pixels by their errors: those of the data, or the continuum would be another.
+    table = theory_table(
+        models,
+        params.references,
+        params.labels,
+        training.wavelength,
+        kernel,
+        np.median(training.ivar, axis=0),
+    )
+    settings = {
+        "labels": params.labels,
+        "references": params.references,
+        "normalisation": params.normalisation,
+    }
+    code = params.code
+    meta = provenance(settings, list(inputs), code) | {"resolving_power": models.resolution}
+    write_table(table, snakemake.output.theory, meta)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

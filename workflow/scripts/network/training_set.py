@@ -1,0 +1,61 @@
+"""Divide the reference stars by the S/N of their spectra: those to train on, and those to test with."""
+
+import json
+
+import numpy as np
+from astropy.table import Table
+
+from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.files.tables import read_table, write_table
+from labeltransfer.models.cannon import train_with_clip
+from labeltransfer.runtime import job, provenance
+from labeltransfer.spectra.store import read_stores, write_store
+from labeltransfer.validation.splits import divide
+
+
+def main(snakemake):
+    """Write the training spectra with their labels, and what every reference star is for."""
+    inputs, params = snakemake.input, snakemake.params
+    names = tuple(params.labels)
+    spectra, stars = read_stores(inputs.stores), read_table(inputs.stars)
+    stars = stars[rows_of(stars["spectrum_id"], spectra.stars["id"])]
+    labels = np.column_stack([np.asarray(stars[name], dtype=float) for name in names])
+    train, reason = divide(
+        np.asarray(spectra.stars["snr"]), params.network["train_snr"], params.network["test_snr"]
+    )
+    # A model that is linear in the labels cannot follow the outliers it is to find.
+    rows = np.flatnonzero(train)
+    n_sigma = params.model["clip"]
+    _, keep, _ = train_with_clip(
+        spectra.flux[rows],
+        spectra.ivar[rows],
+        labels[rows],
+        label_names=names,
+        n_sigma=n_sigma,
+        order=1,
+        threads=snakemake.threads,
+    )
+    train[rows[~keep]] = False
+    reason[rows[~keep]] = f"differs from the model by more than {n_sigma:g} times the scatter"
+    for text in np.unique(reason):
+        print(f"{np.count_nonzero(reason == text)} stars: {text or 'training'}")
+
+    settings = {"labels": params.labels, "network": params.network, "clip": n_sigma}
+    code = params.code
+    meta = provenance(settings, list(inputs), code)
+    table = Table({"id": spectra.stars["id"], "trained": train, "reason": reason})
+    table["snr"] = spectra.stars["snr"]
+    for number, name in enumerate(names):
+        table[name] = labels[:, number]
+        if f"{name}_err" in stars.colnames:
+            table[f"{name}_err"] = stars[f"{name}_err"]
+    write_table(table, snakemake.output.stars, meta)
+    block = spectra.flux[train], spectra.ivar[train], table["id", "snr", *names][train]
+    write_store(
+        snakemake.output.training, spectra.wavelength, [block], json.loads(json.dumps(meta, sort_keys=True))
+    )
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)

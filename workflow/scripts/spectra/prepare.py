@@ -1,0 +1,55 @@
+"""Turn one chunk of fetched spectra into a store of normalised spectra on the common grid."""
+
+import numpy as np
+from astropy.table import Table
+
+from labeltransfer.files.tables import read_table, write_table
+from labeltransfer.runtime import counted, job, provenance
+from labeltransfer.spectra.normalise import kernel_fwhm
+from labeltransfer.spectra.prepare import prepare, settings_from
+from labeltransfer.spectra.store import write_store
+
+
+def main(snakemake):
+    """Write the store and the spectra that did not make it, with their reasons."""
+    inputs, params = snakemake.input, snakemake.params
+    fetched = read_table(inputs.fetched)
+    here = np.asarray(fetched["status"]) != "failed"
+    rejected = [
+        (name, f"not fetched: {reason}")
+        for name, reason in zip(fetched["spectrum_id"][~here], fetched["reason"][~here], strict=True)
+    ]
+    settings = settings_from(params.grid, params.preparation, inputs.windows)
+    ids, paths = (np.asarray(fetched[name][here]).tolist() for name in ("spectrum_id", "path"))
+
+    def blocks():
+        made = prepare(ids, paths, settings, params.preparation["block"])
+        for flux, ivar, stars, lost in counted(
+            made, lambda made: len(made[2]) + len(made[3]), len(ids), "spectra"
+        ):
+            rejected.extend(lost)
+            yield flux, ivar, stars
+
+    normalisation = params.preparation["normalisation"]
+    described = {
+        "grid": params.grid,
+        "preparation": params.preparation,
+        "kernel_fwhm": kernel_fwhm(normalisation["width"], normalisation["weight"]),
+    }
+    meta = provenance(described, list(inputs), params.code)
+    n = write_store(snakemake.output.store, settings.grid, blocks(), meta)
+    print(f"{n} spectra prepared, {len(rejected)} left out")
+    table = Table(
+        {
+            "id": np.array([name for name, _ in rejected], dtype=str),
+            "catalog": np.full(len(rejected), "survey"),
+            "stage": np.full(len(rejected), "spectra"),
+            "reason": np.array([reason for _, reason in rejected], dtype=str),
+        }
+    )
+    write_table(table, snakemake.output.rejected, meta)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)
