@@ -345,7 +345,7 @@ class Study:
         outputs = {name: f"{name}.fits" for name in ("reference_set", "survey_set", "distance")}
         keys = ("labels", "pipeline", "cuts", "distance", "hold_out")
         return self.rule(
-            "select_stars",
+            "select",
             {name: f"{name}.fits" for name in names},
             outputs | {"rejected": "rejected_select.fits"},
             **{key: self.settings[key] for key in keys},
