@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
 from mock_stars import NAMES, make_nature, mock_labels, mock_spectra, spectrum_names
 
+from labeltransfer.catalogs.splits import bootstrap_rows
 from labeltransfer.files.tables import write_table
 from labeltransfer.mock.lamost import DEFECTS
 from labeltransfer.mock.universe import draw_universe, write_spectra
@@ -36,7 +37,6 @@ from labeltransfer.spectra.store import iterate, write_store
 from labeltransfer.surveys.lamost import read_spectrum
 from labeltransfer.synthesis.model_spectra import read_model_spectra
 from labeltransfer.validation.calibration import Calibration, write_calibration
-from labeltransfer.validation.splits import bootstrap_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from labeltransfer.catalogs.select import apply_cuts
+from labeltransfer.catalogs.cuts import apply_cuts
 
 pytestmark = pytest.mark.real
 

@@ -53,14 +53,15 @@ def assert_equal(one, two):
 
 def test_a_model_comes_back_as_it_was(tmp_path, model):
     path = tmp_path / "model.h5"
-    save_model(path, model, {"study": "ho2017", "n_star": 9952, "snr": 0.5})
+    save_model(path, model, {"study": "ho2017", "inputs": {"b.h5": "1f", "a.fits": "2e"}, "snr": 0.5})
     assert_equal(load_model(path), model)
-    assert load_provenance(path) == {"study": "ho2017", "n_star": 9952, "snr": 0.5}
+    assert load_provenance(path) == {"study": "ho2017", "inputs": {"b.h5": "1f", "a.fits": "2e"}, "snr": 0.5}
     assert [p.name for p in tmp_path.iterdir()] == ["model.h5"]
     with h5py.File(path) as file:
         assert file.attrs["format"] == "labeltransfer-model"
         assert file.attrs["version"] == 2
         assert file.attrs["kind"] == "cannon"
+        assert file["provenance"].attrs["inputs"] == '{"a.fits": "2e", "b.h5": "1f"}'
 
 
 def test_a_model_without_wavelengths_or_provenance(tmp_path, model):

@@ -6,6 +6,7 @@ holds its sha256, so that damage is noticed before the HDF5 library stumbles ove
 """
 
 import contextlib
+import json
 import os
 from dataclasses import MISSING, fields
 
@@ -32,8 +33,8 @@ def save_model(path, model, provenance=None):
         Where to; an existing file is replaced.
     model : an instance of one of `KINDS`
         What to write.
-    provenance : dict of str to str or number, optional
-        How the model was made.
+    provenance : dict of str to plain data, optional
+        How the model was made; each part of it is kept as JSON.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def save_model(path, model, provenance=None):
                 file.attrs[field.name] = value
         group = file.create_group("provenance")
         for name, value in sorted((provenance or {}).items()):
-            group.attrs[name] = value
+            group.attrs[name] = json.dumps(value, sort_keys=True)
 
 
 def load_model(path):
@@ -99,7 +100,7 @@ def load_model(path):
 def load_provenance(path):
     """How a model was made: the dict that `save_model` was given.  Raises as `load_model`."""
     with _open(path) as file:
-        return {name: _plain(value) for name, value in file["provenance"].attrs.items()}
+        return {name: json.loads(value) for name, value in file["provenance"].attrs.items()}
 
 
 def _plain(value):

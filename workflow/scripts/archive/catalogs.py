@@ -54,14 +54,13 @@ def main(snakemake):
     """Write the survey catalogue, the reference catalogue and the rows that neither could take."""
     params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
     settings = {"source": params.source, "labels": params.labels}
-    code = params.code
     if params.source == "local":
         survey, reference, lost = own_catalogs(params.local, snakemake.threads)
-        meta = provenance(settings, label_tables(params.local), code)
+        meta = provenance(settings, label_tables(params.local), params.code)
         write_table(survey, outputs.survey, meta)
         rejected = [lost]
     else:
-        meta = provenance(settings, list(inputs), code)
+        meta = provenance(settings, list(inputs), params.code)
         rejected = write_survey(inputs.lamost, outputs.survey, meta)
         reference, lost = reference_of(inputs.apogee, params.labels)
         rejected.append(lost)

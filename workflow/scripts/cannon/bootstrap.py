@@ -1,16 +1,14 @@
 """Train one model on a bootstrap sample of the stars that the main model was trained on."""
 
-import json
-
 import numpy as np
 
 from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.catalogs.splits import bootstrap_rows
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import train
 from labeltransfer.models.files import save_model
 from labeltransfer.runtime import job, provenance
 from labeltransfer.spectra.store import read_stores
-from labeltransfer.validation.splits import bootstrap_rows
 
 
 def main(snakemake):
@@ -35,9 +33,7 @@ def main(snakemake):
     )
     settings = {"labels": params.labels, "model": params.model, "replicate": replicate, "seed": params.seed}
     meta = provenance(settings, list(inputs), params.code)
-    save_model(
-        snakemake.output.model, model, {key: json.dumps(value, sort_keys=True) for key, value in meta.items()}
-    )
+    save_model(snakemake.output.model, model, meta)
 
 
 if "snakemake" in globals():

@@ -1,7 +1,5 @@
 """Train the model on the reference set, drop the stars that it does not give back, and train again."""
 
-import json
-
 import numpy as np
 from astropy.table import Table
 
@@ -40,11 +38,8 @@ def main(snakemake):
         threads=snakemake.threads,
     )
     print(f"trained on {keep.sum()} of {len(keep)} reference stars; {np.count_nonzero(~keep)} clipped")
-    code = params.code
-    meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), code)
-    save_model(
-        snakemake.output.model, model, {key: json.dumps(value, sort_keys=True) for key, value in meta.items()}
-    )
+    meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), params.code)
+    save_model(snakemake.output.model, model, meta)
     clip = Table({"id": spectra.stars["id"], "trained": keep})
     for number, name in enumerate(names):
         clip[name] = labels[:, number]

@@ -102,8 +102,7 @@ def main(snakemake):
     calibrations = calibrations_of(table, names)
     summary = summary_of(table, list(labels), names, calibrations)
     print(summary.to_string())
-    code = params.code
-    write_table(table, outputs.table, provenance({"labels": params.labels}, list(inputs), code))
+    write_table(table, outputs.table, provenance({"labels": params.labels}, list(inputs), params.code))
     write_csv(summary, outputs.summary)
     write_calibration(calibrations, outputs.calibration)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.catalogs.splits import k_folds
 from labeltransfer.files.tables import read_table, write_csv
 from labeltransfer.models.cannon import spread_starts
 from labeltransfer.models.network import label_network, network_gradients, train_network
@@ -12,7 +13,6 @@ from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.choices import chosen
 from labeltransfer.validation.gradient_correlation import gradient_correlation
-from labeltransfer.validation.splits import k_folds
 from labeltransfer.validation.statistics import bias_and_scatter
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.catalogs.splits import TEST
 from labeltransfer.files.tables import read_table, write_csv
 from labeltransfer.models.cannon import spread_starts
 from labeltransfer.models.network import label_network, network_gradients, train_network
@@ -14,7 +15,6 @@ from labeltransfer.spectra.store import read_stores
 from labeltransfer.synthesis.model_spectra import read_model_spectra
 from labeltransfer.validation.choices import chosen
 from labeltransfer.validation.gradient_correlation import gradient_correlation
-from labeltransfer.validation.splits import TEST
 from labeltransfer.validation.statistics import bias_and_scatter
 
 STRONGEST = 60  # pixels of each further label

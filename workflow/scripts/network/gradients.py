@@ -57,8 +57,7 @@ def main(snakemake):
     frame = pd.DataFrame(rows)
     print(frame.set_index(["reference", "method", "label"])["correlation"].to_string())
     settings = {"labels": params.labels, "reference": references[0]}
-    code = params.code
-    write_table(table, snakemake.output.gradients, provenance(settings, list(inputs), code))
+    write_table(table, snakemake.output.gradients, provenance(settings, list(inputs), params.code))
     write_csv(frame, snakemake.output.correlation)
 
 

@@ -33,8 +33,9 @@ def main(snakemake):
             tables.append(table)
     table = vstack(tables, metadata_conflicts="silent")
     print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")
-    code = params.code
-    write_table(table, snakemake.output.labels, provenance({"labels": params.labels}, list(inputs), code))
+    write_table(
+        table, snakemake.output.labels, provenance({"labels": params.labels}, list(inputs), params.code)
+    )
 
 
 if "snakemake" in globals():

@@ -1,7 +1,5 @@
 """Train the networks of one part of the pixels."""
 
-import json
-
 import numpy as np
 
 from labeltransfer.catalogs.rows import chunk_rows, label_columns
@@ -46,12 +44,9 @@ def main(snakemake):
         models.append(model)
     model = join_networks(models)
     print(f"{np.count_nonzero(model.usable)} of {len(model.b)} pixels, mean loss {model.loss.mean():.4f}")
-    code = params.code
     settings = {"labels": params.labels, "network": params.network, "seed": params.seed, "method": method}
-    meta = provenance(settings, list(inputs), code)
-    save_model(
-        snakemake.output.model, model, {key: json.dumps(value, sort_keys=True) for key, value in meta.items()}
-    )
+    meta = provenance(settings, list(inputs), params.code)
+    save_model(snakemake.output.model, model, meta)
 
 
 if "snakemake" in globals():

@@ -1,7 +1,5 @@
 """Train the comparison model that is a polynomial, the one of The Cannon."""
 
-import json
-
 from labeltransfer.catalogs.rows import label_columns
 from labeltransfer.models.cannon import train
 from labeltransfer.models.files import save_model
@@ -24,11 +22,8 @@ def main(snakemake):
         wavelength=training.wavelength,
         threads=snakemake.threads,
     )
-    code = params.code
-    meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), code)
-    save_model(
-        snakemake.output.model, model, {key: json.dumps(value, sort_keys=True) for key, value in meta.items()}
-    )
+    meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), params.code)
+    save_model(snakemake.output.model, model, meta)
 
 
 if "snakemake" in globals():

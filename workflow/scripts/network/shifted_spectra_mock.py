@@ -74,8 +74,9 @@ def main(snakemake):
             yield flux, ivar, stars
 
     wanted = {"settings": params.settings, "shift": params.shift, "seed": params.seed}
-    code = params.code
-    n = write_store(snakemake.output.store, settings.grid, blocks(), provenance(wanted, list(inputs), code))
+    n = write_store(
+        snakemake.output.store, settings.grid, blocks(), provenance(wanted, list(inputs), params.code)
+    )
     print(f"{n} spectra of {len(ids)} stars, {len(shifts) - 1} shifts")
 
 

@@ -30,8 +30,7 @@ def main(snakemake):
         "references": params.references,
         "normalisation": params.normalisation,
     }
-    code = params.code
-    meta = provenance(settings, list(inputs), code) | {"resolving_power": models.resolution}
+    meta = provenance(settings, list(inputs), params.code) | {"resolving_power": models.resolution}
     write_table(table, snakemake.output.theory, meta)
 
 

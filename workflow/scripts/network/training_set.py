@@ -1,16 +1,14 @@
 """Divide the reference stars by the S/N of their spectra: those to train on, and those to test with."""
 
-import json
-
 import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.catalogs.splits import divide
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import train_with_clip
 from labeltransfer.runtime import job, provenance
 from labeltransfer.spectra.store import read_stores, write_store
-from labeltransfer.validation.splits import divide
 
 
 def main(snakemake):
@@ -41,8 +39,7 @@ def main(snakemake):
         print(f"{np.count_nonzero(reason == text)} stars: {text or 'training'}")
 
     settings = {"labels": params.labels, "network": params.network, "clip": n_sigma}
-    code = params.code
-    meta = provenance(settings, list(inputs), code)
+    meta = provenance(settings, list(inputs), params.code)
     table = Table({"id": spectra.stars["id"], "trained": train, "reason": reason})
     table["snr"] = spectra.stars["snr"]
     for number, name in enumerate(names):
@@ -51,9 +48,7 @@ def main(snakemake):
             table[f"{name}_err"] = stars[f"{name}_err"]
     write_table(table, snakemake.output.stars, meta)
     block = spectra.flux[train], spectra.ivar[train], table["id", "snr", *names][train]
-    write_store(
-        snakemake.output.training, spectra.wavelength, [block], json.loads(json.dumps(meta, sort_keys=True))
-    )
+    write_store(snakemake.output.training, spectra.wavelength, [block], meta)
 
 
 if "snakemake" in globals():

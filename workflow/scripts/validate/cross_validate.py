@@ -4,11 +4,11 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.catalogs.splits import k_folds, train_test_split
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import label, read_starts, spread_starts, train
 from labeltransfer.runtime import job, provenance
 from labeltransfer.spectra.store import read_stores
-from labeltransfer.validation.splits import k_folds, train_test_split
 
 
 def held_out_labels(spectra, labels, test, trainable, names, starts, settings, threads):

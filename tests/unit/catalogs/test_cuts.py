@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from astropy.table import MaskedColumn, Table
 
-from labeltransfer.catalogs.select import apply_cuts, check_cuts
+from labeltransfer.catalogs.cuts import apply_cuts, check_cuts
 
 CUTS = [
     {"reason": "label missing", "columns": ["teff", "logg"], "finite": True},

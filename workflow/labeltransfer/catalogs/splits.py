@@ -6,6 +6,9 @@ that it has seen, so every function here takes `star`, a number or name per row 
 
 import numpy as np
 
+TEST = "S/N of the test stars"
+UNUSED = "S/N below that of training and test stars"
+
 
 def train_test_split(star, fraction=0.8, seed=0):
     """Choose the stars to train on; the others are the test set.
@@ -105,14 +108,16 @@ def _numbered(star):
     return number, len(names)
 
 
-TEST = "S/N of the test stars"
-
-
-UNUSED = "S/N below that of training and test stars"
-
-
 def divide(snr, train_snr, test_snr):
-    """Which stars are to be trained on, and why the others are not.
+    """Which stars are to be trained on, and why the others are not (Ting et al. 2017: S/N above 200, and 30 to 200).
+
+    Parameters
+    ----------
+    snr : (n,) array
+    train_snr : float
+        Stars above it are trained on.
+    test_snr : (float, float)
+        Of the others, those in this range, limits included, are test stars.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labeltransfer.validation.splits import bootstrap_rows, k_folds, train_test_split
+from labeltransfer.catalogs.splits import bootstrap_rows, k_folds, train_test_split
 
 
 def repeated_stars(rng, n_star=300, n=1000):
