@@ -16,7 +16,8 @@ from astropy.table import Table
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from labeltransfer.files.tables import read_table, write_parquet, write_table
+from labeltransfer.files.parquet import write_parquet
+from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.files import load_model, load_provenance, save_model
 from labeltransfer.sources.local import read_label_table

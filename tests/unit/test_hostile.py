@@ -18,8 +18,9 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from labeltransfer.files import columns as tables
 from labeltransfer.files import fitsfile
+from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.errors import ArchiveError
-from labeltransfer.files.tables import read_table, write_csv, write_table
+from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.files import load_model, save_model
 from labeltransfer.settings import typed

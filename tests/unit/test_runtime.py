@@ -1,7 +1,5 @@
 """How a step runs: its log, its threads, and what its outputs say of where they came from."""
 
-import hashlib
-import json
 import logging
 import os
 import subprocess
@@ -14,7 +12,7 @@ import pyarrow
 import pytest
 from threadpoolctl import threadpool_info
 
-from labeltransfer.runtime import THREAD_VARIABLES, counted, job, provenance, sha256
+from labeltransfer.runtime import THREAD_VARIABLES, counted, job
 
 
 def test_the_log_gets_all_that_a_step_says(tmp_path, capsys):
@@ -89,54 +87,6 @@ def test_libraries_keep_to_the_threads_of_the_step(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="stop"), job(tmp_path / "step.log", threads=1):
         raise RuntimeError("stop")
     assert thread_settings() == before
-
-
-def test_provenance_names_each_file_by_its_path_and_content(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for folder, content in (("reference", b"one"), ("survey", b"two")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "1-of-2.fits").write_bytes(content)
-    inputs = ["reference/1-of-2.fits", "survey/1-of-2.fits"]
-    found = provenance({"seed": 7}, inputs, {"models": "0123"})
-    assert found["inputs"] == {
-        "reference/1-of-2.fits": hashlib.sha256(b"one").hexdigest(),
-        "survey/1-of-2.fits": hashlib.sha256(b"two").hexdigest(),
-    }
-    assert found["settings"] == {"seed": 7}
-    assert found["code"] == {"models": "0123"}
-    assert found["packages"]["numpy"] == np.__version__
-    assert found == provenance({"seed": 7}, inputs, {"models": "0123"})
-    # Plain data without times, users or machines.
-    text = json.dumps(found)
-    assert str(tmp_path) not in text
-    assert "202" not in text.replace(json.dumps(found["packages"]), "").replace(
-        json.dumps(found["inputs"]), ""
-    )
-
-
-def test_provenance_is_the_same_in_another_process(tmp_path):
-    code = "from labeltransfer.runtime import provenance; import json; print(json.dumps(provenance({'seed': 1})))"
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for _ in range(2)
-    ]
-    assert runs[0] == runs[1]
-    assert json.loads(runs[0]) == json.loads(json.dumps(provenance({"seed": 1})))
-
-
-def test_sha256_of_files_of_any_size(tmp_path):
-    for size in (0, 1, 3_000_001):
-        content = bytes(size)
-        (tmp_path / "file").write_bytes(content)
-        assert sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
-    with pytest.raises(FileNotFoundError):
-        sha256(tmp_path / "none")
 
 
 def test_progress_is_counted_and_said(capsys):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from labeltransfer import __version__
 from labeltransfer.files.deposit import code_files
-from labeltransfer.files.lineage import read_provenance, trace
+from labeltransfer.files.provenance import read_provenance
 from labeltransfer.files.tables import write_table
 from labeltransfer.settings import FLOORS
 from tests.workspaces import with_results_of
@@ -191,33 +191,6 @@ def test_nothing_says_when_where_or_on_which_machine(small_run, record, root):
     for stranger in (str(small_run), str(root), str(Path.home()) + "/", socket.gethostname() + "."):
         assert stranger not in text
     assert not re.search(r"20\d\d-\d\d-\d\d|\d\d:\d\d:\d\d", text)
-
-
-def test_files_made_from_two_versions_of_one_are_noticed(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    table = {"inputs": {"a.fits": "1" * 64}}
-    write_table(Table({"x": [1]}), "b.fits", table)
-    write_table(Table({"x": [1]}), "c.fits", {"inputs": {"a.fits": "2" * 64, "b.fits": "3" * 64}})
-    assert trace(["b.fits"]) == ({"b.fits": ["a.fits"]}, {"a.fits": "1" * 64})
-    with pytest.raises(ValueError, match=r"a\.fits: .*different versions"):
-        trace(["c.fits"])
-
-
-def test_files_that_say_nothing_are_followed_by_what_the_rules_say(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("d.csv").write_text("x\n1\n")
-    write_table(Table({"x": [1]}), "b.fits", {"inputs": {"a.fits": "1" * 64}})
-    rules = {
-        "e.csv": ["d.csv", "lost.fits"],
-        "d.csv": ["b.fits"],
-        "b.fits": ["no.fits"],
-        "other.csv": ["z.fits"],
-    }
-    made, digests = trace(["e.csv"], rules)
-    # What a file says of itself goes before what the rules say.
-    assert made == {"e.csv": ["d.csv", "lost.fits"], "d.csv": ["b.fits"], "b.fits": ["a.fits"]}
-    assert digests == {"a.fits": "1" * 64, "b.fits": sha256("b.fits"), "d.csv": sha256("d.csv")}
-    assert trace(["e.csv"]) == ({}, {})
 
 
 # The deposit.

@@ -1,11 +1,8 @@
-"""How a step of the workflow runs: its log, its threads, and what its outputs say about where they came from."""
+"""How a step of the workflow runs: its log, its threads, and how far it is."""
 
 import contextlib
-import hashlib
-import importlib.metadata
 import logging
 import os
-import platform
 import sys
 import time
 import traceback
@@ -14,11 +11,8 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from labeltransfer import __version__
-
 # What libraries that are not loaded yet, and programs that a step starts, go by.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-PACKAGES = ("numpy", "scipy", "astropy", "pandas", "pyarrow", "numba", "h5py")
 
 
 @contextlib.contextmanager
@@ -116,51 +110,3 @@ def counted(blocks, size, total, what, every=30.0):
         if now - last >= every:
             last = now
             print(f"{done} of {total} {what}, {done / (now - start):.3g} per second", flush=True)
-
-
-def provenance(settings, inputs=(), code=None, packages=PACKAGES):
-    """Describe what an output was made from.
-
-    Parameters
-    ----------
-    settings : mapping
-        The part of the configuration that matters for the output, seeds included.
-    inputs : sequence of str or Path
-        Files that were read; each stands there under its path, with its sha256.
-    code : mapping, optional
-        Digests of the library's floors (`settings.code_versions`).
-    packages : sequence of str, optional
-        Whose versions matter.
-
-    Returns
-    -------
-    dict
-        Plain data, the same for the same inputs: no dates, no machine names.
-    """
-    return {
-        "labeltransfer": __version__,
-        "code": dict(code or {}),
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in packages},
-        "settings": settings,
-        "inputs": {Path(path).as_posix(): sha256(path) for path in inputs},
-    }
-
-
-def sha256(path):
-    """Hexadecimal sha256 of a file, read in pieces."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def figure_provenance(params, inputs):
-    """Provenance of a figure: all that its rule was given, `code` among the parameters."""
-    settings = {name: value for name, value in params.items() if name != "code"}
-    return provenance(settings, list(inputs), params["code"], (*PACKAGES, "matplotlib"))

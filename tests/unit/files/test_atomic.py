@@ -12,7 +12,9 @@ from astropy.table import Table
 
 from labeltransfer.figures.style import new_figure, save
 from labeltransfer.files.atomic import atomic_path
-from labeltransfer.files.tables import write_blocks, write_csv, write_parquet, write_table
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.parquet import write_parquet
+from labeltransfer.files.tables import write_blocks, write_table
 from labeltransfer.mock.cards import replace_file
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.files import save_model

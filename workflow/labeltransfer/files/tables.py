@@ -1,30 +1,25 @@
-"""Tables on disk: FITS with units, descriptions and provenance, Parquet, and CSV that is safe to open.
+"""Tables of ours: FITS with units, descriptions and provenance, written and read in blocks of rows.
 
-Every writer goes through a temporary file in the same folder, so that a file is there whole or not at all,
-and writes no dates, so that the same table gives the same bytes. Tables of millions of rows are written and
-read in blocks.
+A table goes through a temporary file in the same folder, so that it is there whole or not at all, and holds no
+dates, so that the same table gives the same bytes.
 """
 
-import contextlib
 import errno
 import io
 import json
 import mmap
 import tempfile
 import warnings
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from astropy.io import fits
 from astropy.table import Column, Table
 from astropy.units import Unit
 
 from labeltransfer.files import fitsfile
 from labeltransfer.files.atomic import atomic_path
+from labeltransfer.files.provenance import as_text
 
 BLOCK = 65_536  # rows held at a time
 WINDOW = 2**25  # bytes of sorted rows held at a time, twice
@@ -32,7 +27,6 @@ WINDOW = 2**25  # bytes of sorted rows held at a time, twice
 _PROVENANCE = "PROV"
 _FITS_UNIT = 2880
 _FITS_TYPES = ("u1", "i2", "i4", "i8", "f4", "f8", "c8", "c16")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
 
 
 def write_table(table, path, meta=None):
@@ -185,78 +179,6 @@ def count_rows(path):
     return _layout(path, ()).n
 
 
-def write_parquet(table, path, meta=None):
-    """Write a table as Parquet, with units and descriptions as metadata of the columns.
-
-    Parameters
-    ----------
-    table : astropy Table or DataFrame
-        Columns of numbers, truth values or text; array columns become lists, flattened in C order.
-    path : str or Path
-        The file; it is replaced if it exists.
-    meta : mapping, optional
-        Provenance, as for `write_table`; written to the file's metadata under `provenance`.
-    """
-    write_parquet_blocks([table], path, meta)
-
-
-def write_parquet_blocks(blocks, path, meta=None):
-    """Write tables one below the other as one Parquet file, each block a row group, holding one at a time.
-
-    Parameters
-    ----------
-    blocks : iterable of astropy Table or DataFrame
-        At least one; their columns are the same. Metadata is that of the first.
-    path, meta
-        As for `write_parquet`.
-
-    Raises
-    ------
-    ValueError
-        If there are no blocks, or their columns differ.
-    """
-    with contextlib.ExitStack() as stack:
-        temporary = stack.enter_context(atomic_path(path))
-        writer = None
-        for block in blocks:
-            names, arrays = _arrow_columns(block)
-            if writer is None:
-                schema = _arrow_schema(block, names, arrays, meta)
-                # A file of its own would stay open where the last write fails.
-                file = stack.enter_context(open(temporary, "wb"))
-                writer = stack.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-        if writer is None:
-            raise ValueError(f"{path}: there is nothing to write, not even a table without rows")
-
-
-def write_csv(frame, path):
-    """Write a DataFrame as CSV in UTF-8; texts that a spreadsheet would run as a formula get a leading quote.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Its index is not written; missing numbers are written as `nan`.
-    path : str or Path
-        The file; it is replaced if it exists.
-    """
-    safe = frame.copy()
-    for position, dtype in enumerate(safe.dtypes):
-        if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)):
-            safe.isetitem(position, safe.iloc[:, position].map(_inert_text))
-    safe.columns = [_inert_text(name) for name in safe.columns]
-    with atomic_path(path) as temporary:
-        safe.to_csv(temporary, index=False, na_rep="nan", lineterminator="\n")
-
-
-def _inert_text(value):
-    if not isinstance(value, str):
-        return value
-    # A carriage return ends a row for some programs, and Python's writer does not quote it.
-    value = value.replace("\r", "\\r")
-    return "'" + value if value.startswith(_FORMULA_STARTS) else value
-
-
 def _storable(path, name, column):
     """One column as plain numpy that FITS can hold."""
     values = np.asarray(column)
@@ -304,7 +226,7 @@ def _header(path, table, meta):
             hdu.header[f"TCOMM{number}"] = _ascii(path, f"description of {name}", column.description)
     meta = {**table.meta, **(meta or {})}
     if meta:
-        hdu.header[_PROVENANCE] = (json.dumps(meta, sort_keys=True, default=_plain), "JSON: what made this")
+        hdu.header[_PROVENANCE] = (as_text(meta), "JSON: what made this")
     # Writing settles the header.
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(io.BytesIO())
     return hdu.header
@@ -467,45 +389,3 @@ def _text(path, name, values, text):
         return values.astype(str) if text is str else values
     except UnicodeDecodeError as error:
         raise _refused(path, f"text that is not ASCII in column {name} ({error})") from None
-
-
-def _arrow_columns(table):
-    names = [str(name) for name in table.keys()]  # noqa: SIM118 (a Table iterates over its rows)
-    return names, [_arrow(table[name]) for name in names]
-
-
-def _arrow_schema(table, names, arrays, meta):
-    fields = []
-    for name, array in zip(names, arrays, strict=True):
-        info = getattr(table[name], "info", None) if isinstance(table, Table) else None
-        about = {"unit": str(info.unit or ""), "description": info.description or ""} if info else {}
-        about = {key: value for key, value in about.items() if value}
-        fields.append(pa.field(name, array.type, metadata=about or None))
-    meta = {**(table.meta if isinstance(table, Table) else {}), **(meta or {})}
-    stored = {"provenance": json.dumps(meta, sort_keys=True, default=_plain)} if meta else None
-    return pa.schema(fields, metadata=stored)
-
-
-def _arrow(column):
-    """One column as an Arrow array: text as strings, arrays per row as lists of one length."""
-    if isinstance(column, np.ma.MaskedArray):
-        values, mask = np.ma.getdata(column), np.ma.getmaskarray(column)
-    else:
-        values, mask = np.asarray(column), None
-    if values.ndim == 1:
-        if values.dtype.kind in "OUS":
-            return pa.array(values.astype(object), pa.string(), mask=mask, from_pandas=True)
-        return pa.array(values, mask=mask)
-    if mask is not None and mask.any():
-        values = np.ma.filled(column, np.nan)
-    flat = np.ascontiguousarray(values).reshape(-1)
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), int(np.prod(values.shape[1:])))
-
-
-def _plain(value):
-    """What JSON does not know: numpy's numbers and arrays, and paths."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"provenance must be plain data: found {type(value).__name__}")

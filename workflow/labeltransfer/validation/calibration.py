@@ -24,7 +24,7 @@ from scipy.optimize import minimize
 from scipy.stats import gamma, norm
 from scipy.stats import t as student_t
 
-from labeltransfer.files.tables import atomic_path
+from labeltransfer.files.atomic import atomic_path
 from labeltransfer.validation.statistics import robust_scatter, z_width
 
 FORMAT = "labeltransfer-calibration"

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import write_blocks, write_table
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.sources.local import local_catalogs
 from labeltransfer.surveys.apogee import read_allstar
 from labeltransfer.surveys.lamost import iterate_catalog

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from labeltransfer.files.tables import write_csv
+from labeltransfer.files.csvfile import write_csv
 from labeltransfer.runtime import job
 from labeltransfer.sources.public import fetch_allstar, fetch_catalog, read_datasets
 

@@ -6,8 +6,9 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.files.errors import ArchiveError
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.sources.public import fetch_aspcapstar, read_datasets
 from labeltransfer.surveys.apogee import read_aspcapstar
 

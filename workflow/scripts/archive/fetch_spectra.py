@@ -7,8 +7,9 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from labeltransfer.catalogs.rows import chunk_rows
+from labeltransfer.files.provenance import provenance, sha256
 from labeltransfer.files.tables import count_rows, read_table, write_table
-from labeltransfer.runtime import counted, job, provenance, sha256
+from labeltransfer.runtime import counted, job
 from labeltransfer.sources.public import fetch_spectra, read_datasets
 
 # What another try will not cure; anything else that fails more than a few spectra fails the job, which is tried again.

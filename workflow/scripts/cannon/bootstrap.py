@@ -4,10 +4,11 @@ import numpy as np
 
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.splits import bootstrap_rows
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import train
 from labeltransfer.models.files import save_model
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 
 

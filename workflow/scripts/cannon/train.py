@@ -4,10 +4,11 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import read_starts, spread_starts, train_with_clip
 from labeltransfer.models.files import save_model
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 
 

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from labeltransfer.files.tables import atomic_path
-from labeltransfer.runtime import job, sha256
+from labeltransfer.files.atomic import atomic_path
+from labeltransfer.files.provenance import sha256
+from labeltransfer.runtime import job
 
 
 def main(snakemake):

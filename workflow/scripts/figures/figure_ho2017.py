@@ -7,10 +7,11 @@ from labeltransfer.catalogs.distance import label_separation
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.figures import ho2017
 from labeltransfer.figures.style import save
+from labeltransfer.files.provenance import figure_provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import linear_coefficients
 from labeltransfer.models.files import load_model
-from labeltransfer.runtime import figure_provenance, job
+from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.spectra.prepare import on_grid, settings_from
 from labeltransfer.surveys.lamost import read_spectrum

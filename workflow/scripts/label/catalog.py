@@ -8,14 +8,11 @@ from astropy.table import Table, hstack, vstack
 
 from labeltransfer.catalogs.ledger import assemble, count_fates, ledger_blocks
 from labeltransfer.catalogs.rows import Index, among, index_ids, rows_of
-from labeltransfer.files.tables import (
-    iterate_table,
-    read_table,
-    write_blocks,
-    write_csv,
-    write_parquet_blocks,
-)
-from labeltransfer.runtime import job, provenance
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.parquet import write_parquet_blocks
+from labeltransfer.files.provenance import provenance
+from labeltransfer.files.tables import iterate_table, read_table, write_blocks
+from labeltransfer.runtime import job
 from labeltransfer.validation.calibration import apply_calibration, read_calibration, zero_point
 from labeltransfer.validation.measured import MEASURED_FLAGS, measured_flags
 

@@ -4,12 +4,13 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.distance import label_distance
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_blocks
 from labeltransfer.models.base import BLOCK, labels_of
 from labeltransfer.models.cannon import read_starts, spread_starts
 from labeltransfer.models.files import load_model
 from labeltransfer.models.priors import prior_of
-from labeltransfer.runtime import counted, job, provenance
+from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.store import Spectra, iterate, open_store
 from labeltransfer.validation.measured import star_correlations
 

@@ -4,8 +4,9 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.match import group_stars, match, one_star_once
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 
 
 def crossmatch(survey, reference, match_radius, same_star_radius):

@@ -9,8 +9,9 @@ from astropy.table import Table, hstack
 from labeltransfer.catalogs.cuts import apply_cuts
 from labeltransfer.catalogs.distance import label_distance
 from labeltransfer.catalogs.splits import train_test_split
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import BLOCK, read_table, write_blocks, write_table
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 
 REPEAT = "repeat of a star with a better spectrum"
 HELD_OUT = "held out from training as a test"

@@ -7,8 +7,10 @@ import pandas as pd
 from astropy.table import vstack
 
 from labeltransfer.catalogs.rows import rows_of
-from labeltransfer.files.tables import read_table, write_csv, write_table
-from labeltransfer.runtime import job, provenance
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.provenance import provenance
+from labeltransfer.files.tables import read_table, write_table
+from labeltransfer.runtime import job
 from labeltransfer.validation.calibration import (
     apply_calibration,
     fit_calibration,

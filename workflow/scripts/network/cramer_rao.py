@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.tables import read_table
 from labeltransfer.runtime import job
 from labeltransfer.validation.calibration import reference_error
 from labeltransfer.validation.cramer_rao import cramer_rao

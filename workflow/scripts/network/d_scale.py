@@ -5,7 +5,8 @@ import pandas as pd
 
 from labeltransfer.catalogs.rows import label_columns
 from labeltransfer.catalogs.splits import k_folds
-from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import spread_starts
 from labeltransfer.models.network import label_network, network_gradients, train_network
 from labeltransfer.models.priors import options_of, prior_of

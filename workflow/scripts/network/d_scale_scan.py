@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from labeltransfer.files.tables import write_csv
+from labeltransfer.files.csvfile import write_csv
 from labeltransfer.runtime import job
 
 

@@ -8,10 +8,11 @@ from astropy.table import Table
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.figures import ting2017
 from labeltransfer.figures.style import save
+from labeltransfer.files.provenance import figure_provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import load_model
 from labeltransfer.models.network import predict_network
-from labeltransfer.runtime import figure_provenance, job
+from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 
 TITLE_LABELS = ("teff", "logg", "fe_h", "mg_h")

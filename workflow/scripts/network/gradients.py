@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 from astropy.table import Table
 
-from labeltransfer.files.tables import read_table, write_csv, write_table
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.provenance import provenance
+from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import predict
 from labeltransfer.models.files import load_model
 from labeltransfer.models.network import network_gradients
 from labeltransfer.models.priors import prior_of
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.gradient_correlation import gradient_correlation
 from labeltransfer.validation.shift import linear_response

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from labeltransfer.catalogs.rows import label_columns
-from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.tables import read_table
 from labeltransfer.models.network import network_gradients, train_network
 from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import job

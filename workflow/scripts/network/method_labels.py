@@ -4,11 +4,12 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import write_table
 from labeltransfer.models.base import labels_of
 from labeltransfer.models.cannon import spread_starts
 from labeltransfer.models.files import load_model
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.store import iterate, read_stores
 
 BLOCK = 512

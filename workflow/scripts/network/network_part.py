@@ -3,11 +3,12 @@
 import numpy as np
 
 from labeltransfer.catalogs.rows import chunk_rows, label_columns
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import save_model
 from labeltransfer.models.network import join_networks, train_network
 from labeltransfer.models.priors import options_of
-from labeltransfer.runtime import counted, job, provenance
+from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.choices import chosen
 

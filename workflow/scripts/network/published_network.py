@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job
 from labeltransfer.validation.published import published_vs_here, read_published

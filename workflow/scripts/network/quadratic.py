@@ -1,9 +1,10 @@
 """Train the comparison model that is a polynomial, the one of The Cannon."""
 
 from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.files.provenance import provenance
 from labeltransfer.models.cannon import train
 from labeltransfer.models.files import save_model
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 
 

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from labeltransfer.catalogs.rows import label_columns
-from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.tables import read_table
 from labeltransfer.models.network import choose_ridge
 from labeltransfer.models.priors import options_of
 from labeltransfer.runtime import job

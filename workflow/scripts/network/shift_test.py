@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from labeltransfer.catalogs.rows import rows_of
-from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.tables import read_table
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.shift import recovery

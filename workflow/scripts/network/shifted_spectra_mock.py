@@ -5,10 +5,11 @@ from astropy.table import Table
 
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.files.errors import ArchiveError
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.mock.nature import LABELS
 from labeltransfer.mock.universe import draw_universe, mock_release, mock_spectra_block, release_visits
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.spectra.prepare import on_grid, settings_from, signal_to_noise
 from labeltransfer.spectra.store import write_store

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import write_table
 from labeltransfer.models.priors import stepped_name, theory_table
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import banded_kernel
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.synthesis.model_spectra import read_model_spectra

@@ -5,9 +5,10 @@ from astropy.table import Table
 
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.splits import divide
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import train_with_clip
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores, write_store
 
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from labeltransfer.files.atomic import atomic_path
-from labeltransfer.files.lineage import trace
-from labeltransfer.runtime import job, provenance, sha256
+from labeltransfer.files.provenance import provenance, sha256, trace
+from labeltransfer.runtime import job
 
 
 def main(snakemake):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from labeltransfer.figures.style import save
 from labeltransfer.figures.times import times
-from labeltransfer.files.tables import write_csv
+from labeltransfer.files.csvfile import write_csv
 from labeltransfer.runtime import job
 
 

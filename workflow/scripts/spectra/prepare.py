@@ -3,8 +3,9 @@
 import numpy as np
 from astropy.table import Table
 
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.runtime import counted, job, provenance
+from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.normalise import kernel_fwhm
 from labeltransfer.spectra.prepare import prepare, settings_from
 from labeltransfer.spectra.store import write_store

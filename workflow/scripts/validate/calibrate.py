@@ -5,7 +5,8 @@ import pandas as pd
 from astropy.table import vstack
 
 from labeltransfer.catalogs.rows import rows_of
-from labeltransfer.files.tables import read_table, write_csv
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.tables import read_table
 from labeltransfer.runtime import job
 from labeltransfer.validation.calibration import (
     apply_calibration,

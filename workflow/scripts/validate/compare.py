@@ -4,8 +4,9 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.validation.calibration import apply_calibration, read_calibration, with_bootstrap
 
 

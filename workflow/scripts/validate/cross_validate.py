@@ -5,9 +5,10 @@ from astropy.table import Table
 
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.splits import k_folds, train_test_split
+from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import label, read_starts, spread_starts, train
-from labeltransfer.runtime import job, provenance
+from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 
 

@@ -1,14 +1,63 @@
-"""What a file says of its own making, and from there back to the files of the archives."""
+"""What a file says of its own making: written with it, read from it, and followed back to the archives' files."""
 
+import hashlib
+import importlib.metadata
 import json
+import platform
 import struct
 from pathlib import Path
 
-import h5py
-import pyarrow.parquet as pq
-from astropy.io import fits
+import numpy as np
 
-from labeltransfer.runtime import sha256
+from labeltransfer import __version__
+
+PACKAGES = ("numpy", "scipy", "astropy", "pandas", "pyarrow", "numba", "h5py")
+
+
+def provenance(settings, inputs=(), code=None, packages=PACKAGES):
+    """Describe what an output was made from.
+
+    Parameters
+    ----------
+    settings : mapping
+        The part of the configuration that matters for the output, seeds included.
+    inputs : sequence of str or Path
+        Files that were read; each stands there under its path, with its sha256.
+    code : mapping, optional
+        Digests of the library's floors (`settings.code_versions`).
+    packages : sequence of str, optional
+        Whose versions matter.
+
+    Returns
+    -------
+    dict
+        Plain data, the same for the same inputs: no dates, no machine names.
+    """
+    return {
+        "labeltransfer": __version__,
+        "code": dict(code or {}),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in packages},
+        "settings": settings,
+        "inputs": {Path(path).as_posix(): sha256(path) for path in inputs},
+    }
+
+
+def sha256(path):
+    """Hexadecimal sha256 of a file, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def figure_provenance(params, inputs):
+    """Provenance of a figure: all that its rule was given, `code` among the parameters."""
+    settings = {name: value for name, value in params.items() if name != "code"}
+    return provenance(settings, list(inputs), params["code"], (*PACKAGES, "matplotlib"))
+
+
+def as_text(meta):
+    """Provenance as the JSON that files carry; numpy's numbers and arrays, and paths, become plain data."""
+    return json.dumps(meta, sort_keys=True, default=_plain)
 
 
 def read_provenance(path):
@@ -23,7 +72,7 @@ def read_provenance(path):
     Returns
     -------
     dict, or None
-        As from `runtime.provenance`; None for files that say nothing: CSV, JSON, and whatever others made.
+        As from `provenance`; None for files that say nothing: CSV, JSON, and whatever others made.
     """
     path = Path(path)
     reader = _READERS.get(path.suffix)
@@ -81,27 +130,51 @@ def trace(paths, silent=None):
     return dict(sorted(made.items())), dict(sorted(digests.items()))
 
 
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _plain(value):
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"provenance must be plain data: found {type(value).__name__}")
+
+
+# Each format's library is loaded when such a file is read: every step imports this module, and few read so.
+
+
 def _of_fits(path):
+    from astropy.io import fits
+
     with fits.open(path, lazy_load_hdus=True) as hdus:
         # The primary unit first: to count the units would mean to read them all.
         return hdus[0].header.get("PROV") or (hdus[1].header.get("PROV") if len(hdus) > 1 else None)
 
 
 def _of_parquet(path):
+    import pyarrow.parquet as pq
+
     return (pq.read_schema(path).metadata or {}).get(b"provenance")
 
 
 def _of_hdf5(path):
+    import h5py
+
     with h5py.File(path, "r") as file:
         part = file.get("provenance")
         if isinstance(part, h5py.Dataset):
             return bytes(part[0]).decode()
         attributes = dict(part.attrs) if part is not None else {}
     # Models keep each part of it as JSON by itself.
-    return json.dumps({name: _plain(value) for name, value in attributes.items()})
+    return json.dumps({name: _parsed(value) for name, value in attributes.items()})
 
 
-def _plain(value):
+def _parsed(value):
     try:
         return json.loads(value)
     except (TypeError, ValueError):
