@@ -9,6 +9,7 @@ from labeltransfer.catalogs.match import (
     CLAIMED_BY_NEARER,
     NO_COUNTERPART,
     NO_POSITION,
+    crossmatch,
     group_stars,
     match,
     one_star_once,
@@ -131,3 +132,14 @@ def test_shapes_are_checked():
         match([1, 2], [1], [1], [1])
     with pytest.raises(ValueError, match="one length"):
         one_star_once([1, 2], [1])
+
+
+def test_the_best_spectrum_of_a_star_meets_the_reference_survey(sky):
+    matches, stars, rejected = crossmatch(*sky, 3.0, 3.0)
+    assert matches["reference_id"].tolist() == ["A", "B"]
+    assert matches["spectrum_id"].tolist() == ["a2", "b"]
+    assert matches["survey_row"].tolist() == [1, 2]
+    assert stars["best"].tolist() == [False, True, True, True, True]
+    assert stars["star"][0] == stars["star"][1]
+    assert rejected["id"].tolist() == ["Z"]
+    assert rejected["reason"].tolist() == ["no counterpart within the radius"]

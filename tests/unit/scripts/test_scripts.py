@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from astropy.table import Table, vstack
+from astropy.table import Table
 
 from labeltransfer.catalogs.rows import index_ids
 from labeltransfer.files.tables import iterate_table, read_table, write_blocks, write_table
@@ -72,125 +72,6 @@ def test_every_script_is_documented_functions_and_a_guarded_main(root):
             "    with job(snakemake.log[0], snakemake.threads):\n"
             "        main(snakemake)"
         ), path.name
-
-
-# Cross-match and selection.
-
-
-@pytest.fixture
-def sky():
-    """Four stars of the survey, the first seen twice; two of them, and another, in the reference survey."""
-    survey = Table(
-        {
-            "spectrum_id": ["a1", "a2", "b", "c", "d"],
-            "path": ["p"] * 5,
-            "obsid": np.arange(5),
-            "ra": [10.0, 10.0 + 0.5 / 3600, 20.0, 30.0, 40.0],
-            "dec": [0.0] * 5,
-            "snrg": [20.0, 60.0, 30.0, np.nan, 50.0],
-            "teff": [4500.0, 4510.0, 4600.0, 4700.0, np.nan],
-        }
-    )
-    reference = Table(
-        {
-            "reference_id": ["A", "B", "Z"],
-            "ra": [10.0, 20.0, 200.0],
-            "dec": [0.1 / 3600, 0.0, 50.0],
-            "teff": [4480.0, np.nan, 5000.0],
-            "teff_err": [20.0, 30.0, 40.0],
-            "aspcapflag": [0, 0, 0],
-        }
-    )
-    return survey, reference
-
-
-def test_the_best_spectrum_of_a_star_meets_the_reference_survey(script, sky):
-    matches, stars, rejected = script("match/crossmatch").crossmatch(*sky, 3.0, 3.0)
-    assert matches["reference_id"].tolist() == ["A", "B"]
-    assert matches["spectrum_id"].tolist() == ["a2", "b"]
-    assert matches["survey_row"].tolist() == [1, 2]
-    assert stars["best"].tolist() == [False, True, True, True, True]
-    assert stars["star"][0] == stars["star"][1]
-    assert rejected["id"].tolist() == ["Z"]
-    assert rejected["reason"].tolist() == ["no counterpart within the radius"]
-
-
-def test_reference_stars_pass_cuts_or_have_a_reason(script, sky):
-    survey, reference = sky
-    matches, stars, _ = script("match/crossmatch").crossmatch(survey, reference, 3.0, 3.0)
-    cuts = [{"reason": "label missing", "columns": ["teff"], "finite": True}]
-    chosen, rejected, rows = script("match/select").reference_stars(
-        survey[matches["survey_row"]],
-        reference,
-        matches,
-        stars["star"],
-        ["teff"],
-        {"teff": "teff"},
-        cuts,
-        {"fraction": 0.0},
-        1,
-    )
-    assert chosen["reference_id"].tolist() == ["A"]
-    # The reference survey's label, and the pipeline's own beside it.
-    assert chosen["teff"].tolist() == [4480.0]
-    assert chosen["teff_err"].tolist() == [20.0]
-    assert chosen["teff_pipeline"].tolist() == [4510.0]
-    assert rows.tolist() == [1]
-    assert rejected["id"].tolist() == ["B"]
-    assert rejected["reason"].tolist() == ["label missing"]
-
-
-def test_held_out_stars_are_kept_from_training_by_star(script):
-    n = 200
-    survey = Table({name: np.zeros(n) for name in ("ra", "dec", "snrg", "teff")})
-    survey["spectrum_id"] = [f"s{i}" for i in range(n)]
-    survey["path"], survey["obsid"] = "p", np.arange(n)
-    reference = Table({"reference_id": [f"r{i}" for i in range(n)], "teff": np.full(n, 4500.0)})
-    matches = Table({"reference_row": np.arange(n), "survey_row": np.arange(n)})
-    arguments = (survey, reference, matches, np.arange(n), ["teff"], {}, [], {"fraction": 0.25})
-    select_stars = script("match/select")
-    chosen, rejected, _ = select_stars.reference_stars(*arguments, 1)
-    assert len(chosen) == 150
-    assert set(rejected["reason"]) == {"held out from training as a test"}
-    assert not set(chosen["reference_id"]) & set(rejected["id"])
-    again = select_stars.reference_stars(*arguments, 1)[0]
-    assert again["reference_id"].tolist() == chosen["reference_id"].tolist()
-    other = select_stars.reference_stars(*arguments, 2)[0]
-    assert other["reference_id"].tolist() != chosen["reference_id"].tolist()
-
-
-def test_survey_stars_are_near_the_reference_set_or_of_the_sample(script, sky, tmp_path, monkeypatch):
-    select_stars, path = script("match/select"), tmp_path / "survey.fits"
-    monkeypatch.setattr(select_stars, "BLOCK", 2)
-    write_table(sky[0], path)
-    best, star = np.array([False, True, True, True, True]), np.array([0, 0, 1, 2, 3])
-    distances = np.array([0.1, 0.2, 0.5, 2.5, np.nan])
-
-    def survey_stars(distances, settings):
-        code, sampled = select_stars.survey_reasons(best, np.array([1]), distances, settings, 1)
-        return (
-            vstack(list(select_stars.survey_set_blocks(path, code, sampled, star, distances))),
-            vstack(list(select_stars.left_out_blocks(path, code))),
-        )
-
-    chosen, rejected = survey_stars(distances, DISTANCE | {"sample": 0})
-    assert chosen["spectrum_id"].tolist() == ["b"]
-    assert chosen["star"].tolist() == [1]
-    assert chosen["distance"].tolist() == [0.5]
-    assert dict(zip(rejected["id"].tolist(), rejected["reason"].tolist(), strict=True)) == {
-        "a1": "repeat of a star with a better spectrum",
-        "c": "label distance above the cut",  # at the cut is out
-        "d": "no pipeline labels to measure the label distance with",
-    }
-    # The sample is of any distance, and stays in the ledger as what the rule made of it.
-    everyone, still_rejected = survey_stars(distances, DISTANCE | {"sample": 9})
-    assert everyone["spectrum_id"].tolist() == ["b", "c", "d"]
-    assert everyone["sample_only"].tolist() == [False, True, True]
-    assert still_rejected["id"].tolist() == rejected["id"].tolist()
-    # Without Eq. 7 every star is labelled.
-    every, _ = survey_stars(np.full(5, np.nan), None)
-    assert every["spectrum_id"].tolist() == ["b", "c", "d"]
-    assert not every["sample"].any()
 
 
 # Fetching.

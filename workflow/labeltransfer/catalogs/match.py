@@ -7,9 +7,12 @@ of 0.1 arcsec and 99 % lie below 0.9 arcsec, so 3 arcsec loses none and the near
 from typing import NamedTuple
 
 import numpy as np
+from astropy.table import Table
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+
+from labeltransfer.files.rejected import rejected_rows
 
 NO_POSITION = "no position"
 NO_COUNTERPART = "no counterpart within the radius"
@@ -160,6 +163,46 @@ def one_star_once(star, quality):
     keep = np.zeros(len(number), dtype=bool)
     keep[order[np.diff(number[order], prepend=-1) > 0]] = True
     return keep
+
+
+def crossmatch(survey, reference, match_radius, same_star_radius):
+    """Group repeated spectra into stars, and match the best spectrum of each with the reference survey.
+
+    Parameters
+    ----------
+    survey : Table
+        `spectrum_id`, `ra`, `dec` [deg] and `snrg`, which decides what the best spectrum of a star is.
+    reference : Table
+        `reference_id`, `ra`, `dec` [deg].
+    match_radius, same_star_radius : float
+        Arcsec, as for `match` and `group_stars`.
+
+    Returns
+    -------
+    matches : Table
+        `reference_id`, `spectrum_id`, `separation` [arcsec], `reference_row`, `survey_row` of each pair.
+    stars : Table
+        Per survey row: `star`, and whether it is the `best` spectrum of that star.
+    rejected : Table
+        Reference rows without a counterpart.
+    """
+    star = group_stars(survey["ra"], survey["dec"], same_star_radius)
+    best = one_star_once(star, survey["snrg"])
+    rows = np.flatnonzero(best)
+    found = match(reference["ra"], reference["dec"], survey["ra"][rows], survey["dec"][rows], match_radius)
+    matches = Table(
+        {
+            "reference_id": reference["reference_id"][found.index1],
+            "spectrum_id": survey["spectrum_id"][rows[found.index2]],
+            "separation": found.separation,
+            "reference_row": found.index1,
+            "survey_row": rows[found.index2],
+        }
+    )
+    matches["separation"].unit = "arcsec"
+    lost = np.flatnonzero(found.reason1 != "")
+    rejected = rejected_rows(reference["reference_id"][lost], "reference", "cross-match", found.reason1[lost])
+    return matches, Table({"star": star, "best": best}), rejected
 
 
 _REASONS = (NO_POSITION, NO_COUNTERPART, CLAIMED_BY_NEARER)

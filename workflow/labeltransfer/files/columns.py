@@ -10,7 +10,6 @@ from string import Formatter
 import numpy as np
 import pandas as pd
 import pyarrow
-from astropy.table import Table
 from pyarrow import parquet
 
 from labeltransfer.files import fitsfile
@@ -210,20 +209,6 @@ def safe_names(names):
     codes, unique = pd.factorize(np.asarray(names, dtype=object), use_na_sentinel=False)
     good = [re.fullmatch(SAFE_NAME, str(name)) is not None and ".." not in str(name) for name in unique]
     return np.array(good, dtype=bool)[codes]
-
-
-def rejected_rows(ids, catalog, stage, reasons):
-    """A table of rejected rows: `ids`, and `reasons` one for all or one for each."""
-    ids = np.asarray(ids, dtype=str)
-    reasons = np.broadcast_to(np.asarray(reasons, dtype=str), ids.shape)
-    return Table(
-        {
-            "id": ids,
-            "catalog": np.full(ids.shape, catalog),
-            "stage": np.full(ids.shape, stage),
-            "reason": np.array(reasons),
-        }
-    )
 
 
 def _fits_columns(data, path, choose):

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from labeltransfer.files import columns as tables
 from labeltransfer.files import fitsfile
 from labeltransfer.files.errors import ArchiveError, refusal
+from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.surveys.lamost import SURVEY_LABELS, describe, on_sky, read_spectrum
 
 CHECK_PATH = "Check the path in the configuration."
@@ -152,7 +153,7 @@ def _scanned(paths, found):
         {name: np.array(column, dtype=kind) for name, kind, column in zip(names, kinds, columns, strict=True)}
     )
     ids = [ascii(path)[1:-1] for path, _ in lost]
-    return survey, tables.rejected_rows(ids, "survey", "catalogue", [reason for _, reason in lost])
+    return survey, rejected_rows(ids, "survey", "catalogue", [reason for _, reason in lost])
 
 
 def _row(folder, path):
@@ -279,7 +280,7 @@ def local_catalogs(
 
     reference = _reference(table[chosen], ids[chosen], survey[survey_row], columns, label_table)
     reference["survey_row"] = survey_row
-    lost = tables.rejected_rows(ids[reason != ""], "reference", "catalogue", reason[reason != ""])
+    lost = rejected_rows(ids[reason != ""], "reference", "catalogue", reason[reason != ""])
     return survey, reference, vstack([rejected, lost]) if len(rejected) else lost
 
 

@@ -10,6 +10,7 @@ from astropy.table import Table
 from labeltransfer.files import columns as tables
 from labeltransfer.files import fitsfile
 from labeltransfer.files.errors import refusal
+from labeltransfer.files.rejected import rejected_rows
 
 #: ASPCAPFLAG: name -> bit, from DR12 on.
 ASPCAPFLAG = {
@@ -129,7 +130,7 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
     keep = reason == ""
     rows = pd.Series(np.arange(n_row)).map("row {}".format).to_numpy(object)
     ids = np.where(names == "", rows, names)[~keep]
-    return reference[keep], tables.rejected_rows(ids, "reference", "catalogue", reason[~keep])
+    return reference[keep], rejected_rows(ids, "reference", "catalogue", reason[~keep])
 
 
 def read_aspcapstar(path):

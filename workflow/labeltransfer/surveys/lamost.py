@@ -24,6 +24,7 @@ from astropy.table import Table, vstack
 from labeltransfer.files import columns as tables
 from labeltransfer.files import fitsfile
 from labeltransfer.files.errors import refusal
+from labeltransfer.files.rejected import rejected_rows
 
 WAVELENGTH_RANGE = (3000.0, 11000.0)
 _NAME = re.compile(r"spec-(\d{5})-(.+)_sp(\d{2})-(\d{3})(?=\.|$)")
@@ -289,7 +290,7 @@ def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
             lost["obsid"] >= 0, tables.fill_pattern("{obsid}", lost), tables.fill_pattern("row {row}", lost)
         )
         ids = np.where(complete[~keep], tables.fill_pattern(_ID_PATTERN, lost), ids)
-        yield survey, tables.rejected_rows(ids, "survey", "catalogue", reason[~keep])
+        yield survey, rejected_rows(ids, "survey", "catalogue", reason[~keep])
         done += n_row
 
 

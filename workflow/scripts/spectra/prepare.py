@@ -1,9 +1,9 @@
 """Turn one chunk of fetched spectra into a store of normalised spectra on the common grid."""
 
 import numpy as np
-from astropy.table import Table
 
 from labeltransfer.files.provenance import provenance
+from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.normalise import kernel_fwhm
@@ -40,15 +40,8 @@ def main(snakemake):
     meta = provenance(described, list(inputs), params.code)
     n = write_store(snakemake.output.store, settings.grid, blocks(), meta)
     print(f"{n} spectra prepared, {len(rejected)} left out")
-    table = Table(
-        {
-            "id": np.array([name for name, _ in rejected], dtype=str),
-            "catalog": np.full(len(rejected), "survey"),
-            "stage": np.full(len(rejected), "spectra"),
-            "reason": np.array([reason for _, reason in rejected], dtype=str),
-        }
-    )
-    write_table(table, snakemake.output.rejected, meta)
+    ids, reasons = zip(*rejected, strict=True) if rejected else ((), ())
+    write_table(rejected_rows(ids, "survey", "spectra", reasons), snakemake.output.rejected, meta)
 
 
 if "snakemake" in globals():

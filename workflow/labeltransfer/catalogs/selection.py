@@ -1,0 +1,232 @@
+"""From matched stars to a reference set, and from a survey's catalogue to the stars to label; nobody goes unexplained.
+
+Survey rows number millions: what is decided about them is one small number per row, and tables of them come in blocks.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import hstack
+
+from labeltransfer.catalogs.cuts import apply_cuts
+from labeltransfer.catalogs.distance import label_distance
+from labeltransfer.catalogs.splits import train_test_split
+from labeltransfer.files.rejected import rejected_rows
+from labeltransfer.files.tables import read_table
+
+STAGE = "selection"
+REPEAT = "repeat of a star with a better spectrum"
+HELD_OUT = "held out from training as a test"
+TRAINED = "spectrum of a reference star"
+FAR = "label distance above the cut"
+NO_LABELS = "no pipeline labels to measure the label distance with"
+SURVEY_REASONS = ("", REPEAT, TRAINED, NO_LABELS, FAR)
+SURVEY_COLUMNS = ("spectrum_id", "path", "obsid", "ra", "dec", "snrg")
+_SAMPLE_STREAM = 9  # of random numbers, beside the seed
+
+
+class SurveyChoice(NamedTuple):
+    """What becomes of each row of the survey's catalogue.
+
+    Attributes
+    ----------
+    code : (n,) int8
+        Place in `SURVEY_REASONS`; 0 for the rows to label.
+    sampled : (n,) bool
+        Rows of any label distance that serve the figures of it, and the catalogue only where `code` is 0.
+    """
+
+    code: np.ndarray
+    sampled: np.ndarray
+
+
+def reference_reasons(pairs, star, cuts, held_out=0.0, seed=0):
+    """Why matched stars are not in the reference set.
+
+    Parameters
+    ----------
+    pairs : Table
+        Rows of the reference catalogue, one for each match.
+    star : (n,) int array
+        Star of each match; equal stars are held out together.
+    cuts : sequence of mappings
+        As for `labeltransfer.catalogs.cuts.apply_cuts`.
+    held_out : float, optional
+        Fraction of the stars that pass the cuts to keep from training, as a test.
+    seed : int, optional
+        Of the draw.
+
+    Returns
+    -------
+    (n,) str
+        Empty for the reference set.
+    """
+    keep, reason = apply_cuts(pairs, cuts)
+    if held_out > 0 and keep.any():
+        trained = train_test_split(np.asarray(star)[keep], 1 - held_out, seed)
+        test = np.zeros(len(keep), dtype=bool)
+        test[np.flatnonzero(keep)[~trained]] = True
+        reason = np.where(test, HELD_OUT, reason)
+    return reason
+
+
+def reference_columns(observed, pairs, star, labels, pipeline):
+    """Matched stars as the survey saw them, with the reference labels and the survey's own beside each other.
+
+    Parameters
+    ----------
+    observed, pairs : Table
+        Rows of the survey's and of the reference catalogue, one for each match.
+    star : (n,) int array
+        Star of each match.
+    labels : sequence of str
+        Labels to take, with their errors (`<label>_err`) where there are any.
+    pipeline : mapping of str to str
+        Label -> the survey's column of it, which becomes `<label>_pipeline`.
+
+    Returns
+    -------
+    Table
+    """
+    columns = [
+        "reference_id",
+        *labels,
+        *(f"{name}_err" for name in labels if f"{name}_err" in pairs.colnames),
+    ]
+    columns += [name for name in ("aspcap_path",) if name in pairs.colnames]
+    stars = hstack([observed[[*SURVEY_COLUMNS]], pairs[columns]], metadata_conflicts="silent")
+    stars["star"] = star
+    for name, column in pipeline.items():
+        stars[f"{name}_pipeline"] = observed[column]
+    return stars
+
+
+def check_reference_set(reasons, needed):
+    """Raise ValueError, with the reasons of the others, unless enough matched stars are in the reference set.
+
+    Parameters
+    ----------
+    reasons : (n,) str
+        From `reference_reasons`.
+    needed : int
+        Stars.
+    """
+    n_chosen = np.count_nonzero(reasons == "")
+    if n_chosen < needed:
+        counts = Counter(reasons[reasons != ""].tolist()).most_common()
+        raise ValueError(
+            f"{n_chosen} of {len(reasons)} matched stars pass the cuts, "
+            f"at least {needed} are needed: look at match_radius and cuts in the configuration. Left out: "
+            + ", ".join(f"{count} {reason}" for reason, count in counts)
+        )
+
+
+def survey_distances(survey, reference_set, pipeline, settings, threads=1):
+    """Label distance (Eq. 7 of Ho et al. 2017) of survey rows from the reference set.
+
+    Parameters
+    ----------
+    survey : Table
+        With the survey's own labels.
+    reference_set : Table
+        With the reference labels.
+    pipeline : mapping of str to str
+        Label -> the survey's column of it.
+    settings : mapping
+        `scale` (label -> unit of distance), `neighbours` and `form`.
+    threads : int, optional
+
+    Returns
+    -------
+    (n,) float64
+        NaN where the survey has no labels.
+    """
+    names = list(settings["scale"])
+    return label_distance(
+        np.column_stack([np.asarray(survey[pipeline[name]], dtype=float) for name in names]),
+        np.column_stack([np.asarray(reference_set[name], dtype=float) for name in names]),
+        scale=[settings["scale"][name] for name in names],
+        n_neighbours=settings["neighbours"],
+        form=settings["form"],
+        workers=threads,
+    )
+
+
+def choose_survey_stars(best, reference_rows, distances, settings=None, seed=0):
+    """Choose the survey rows to label: all but one spectrum per star, close to the reference set.
+
+    Parameters
+    ----------
+    best : (n,) bool array
+        Whether a row is the best spectrum of its star.
+    reference_rows : int array
+        Rows of the reference set.
+    distances : (n,) array
+        Label distance of each row.
+    settings : mapping, optional
+        `cut` of the label distance and size of the `sample` of any; None labels stars of any.
+    seed : int, optional
+        Of the sample.
+
+    Returns
+    -------
+    SurveyChoice
+    """
+    code = np.zeros(len(best), dtype=np.int8)
+    code[~best] = SURVEY_REASONS.index(REPEAT)
+    code[reference_rows] = SURVEY_REASONS.index(TRAINED)
+    sampled = np.zeros(len(best), dtype=bool)
+    if settings is not None:
+        candidates = np.flatnonzero(code == 0)
+        size = min(settings["sample"], len(candidates))
+        rng = np.random.default_rng([seed, _SAMPLE_STREAM])
+        sampled[rng.choice(candidates, size, replace=False)] = True
+        code[(code == 0) & np.isnan(distances)] = SURVEY_REASONS.index(NO_LABELS)
+        code[(code == 0) & (distances >= settings["cut"])] = SURVEY_REASONS.index(FAR)
+    return SurveyChoice(code, sampled)
+
+
+def survey_set_blocks(path, choice, star, distances, block):
+    """Survey rows to label, block by block.
+
+    Parameters
+    ----------
+    path : str or Path
+        The survey's catalogue.
+    choice : SurveyChoice
+    star, distances : (n,) arrays
+        Star and label distance of each row of the catalogue.
+    block : int
+        Most rows of a table.
+
+    Yields
+    ------
+    Table
+        `SURVEY_COLUMNS`, `star`, `distance`, `sample`, and `sample_only`, which marks stars that the catalogue is
+        not to have. At least one table.
+    """
+    for rows in _row_blocks((choice.code == 0) | choice.sampled, block):
+        chosen = read_table(path, SURVEY_COLUMNS, rows)
+        chosen["star"] = star[rows]
+        chosen["distance"] = distances[rows]
+        chosen["sample"] = choice.sampled[rows]
+        chosen["sample_only"] = choice.code[rows] != 0
+        yield chosen
+
+
+def left_out_blocks(path, choice, block):
+    """Survey rows that are not labelled, as the ledger wants them, block by block; parameters as above.
+
+    Rows of the reference set are not among them: they are labelled with it.
+    """
+    reasons = np.array(SURVEY_REASONS)
+    for rows in _row_blocks((choice.code != 0) & (choice.code != SURVEY_REASONS.index(TRAINED)), block):
+        names = read_table(path, ["spectrum_id"], rows)["spectrum_id"]
+        yield rejected_rows(names, "survey", STAGE, reasons[choice.code[rows]])
+
+
+def _row_blocks(mask, block):
+    """Rows where the mask is true, in blocks; one of no rows where it never is."""
+    rows = np.flatnonzero(mask)
+    return (rows[start : start + block] for start in range(0, max(len(rows), 1), block))
