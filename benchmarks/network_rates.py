@@ -40,7 +40,14 @@ from summary import COLUMNS, OURS, row
 
 from labeltransfer.files.atomic import atomic_path
 from labeltransfer.models.cannon import spread_starts
-from labeltransfer.models.network import NetworkModel, label_network, predict_network, train_network
+from labeltransfer.models.network import (
+    GradientPrior,
+    NetworkModel,
+    NetworkOptions,
+    label_network,
+    predict_network,
+    train_network,
+)
 
 N_PIX, N_STAR, N_LABEL, HIDDEN = 3626, 500, 16, 100
 NAMES = tuple(f"label_{k}" for k in range(N_LABEL))
@@ -177,15 +184,9 @@ def train_piece(flux, ivar, labels, gradient, point, n_iterations, first_pixel):
         flux,
         ivar,
         labels,
-        label_names=NAMES,
-        gradient=gradient,
-        steps=STEPS,
-        reference_point=point,
-        d_scale=D_SCALE,
-        ridge=RIDGE,
-        floor=FLOOR,
-        n_iterations=n_iterations,
-        first_pixel=first_pixel,
+        NAMES,
+        prior=GradientPrior(gradient[None], STEPS, point[None], D_SCALE, floor=FLOOR),
+        options=NetworkOptions(ridge=RIDGE, n_iterations=n_iterations, first_pixel=first_pixel),
     )
     return model, (flux, ivar, labels, gradient, point)
 

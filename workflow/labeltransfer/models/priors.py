@@ -8,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 from scipy.interpolate import CubicSpline
 
+from labeltransfer.models.network import GradientPrior
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.synthesis.model_spectra import reference_points, step_pair
 
@@ -109,24 +110,32 @@ def gradient_spectra(models, reference, labels, steps, grid, kernel, ivar=None):
     return change * (np.asarray(steps, dtype=float) / width)[:, None]
 
 
-def prior_of(theory, names):
-    """Gradients (R, k, p), steps (k,) and reference points (R, k) from the table of theory."""
+def prior_of(theory, names, d_scale=0.0, **form):
+    """The prior that a table of theory makes for some labels, of no strength unless one is given.
+
+    Parameters
+    ----------
+    theory : Table
+        From `theory_table`.
+    names : sequence of k str
+        Labels of the networks.
+    d_scale : float
+        Strength.
+    **form
+        Further fields of `GradientPrior`: form and floor.
+
+    Returns
+    -------
+    labeltransfer.models.network.GradientPrior
+    """
     references = list(dict.fromkeys(theory["reference"].tolist()))
     rows = [
         [np.flatnonzero((theory["reference"] == point) & (theory["label"] == name))[0] for name in names]
         for point in references
     ]
     gradient = np.asarray(theory["gradient"], dtype=float)[rows]
-    return gradient, np.asarray(theory["step"])[rows[0]], np.asarray(theory["value"])[rows]
-
-
-def options_of(theory, names, network, method):
-    """Arguments of `train_network` that make the prior, for the method that has one."""
-    gradient, steps, points = prior_of(theory, names)
-    options = {"label_names": names, "hidden": network["hidden"], "d_scale": 0.0}
-    if method == "prior":
-        options |= network["prior"] | {"gradient": gradient, "steps": steps, "reference_point": points}
-    return options
+    steps, points = np.asarray(theory["step"])[rows[0]], np.asarray(theory["value"])[rows]
+    return GradientPrior(gradient, steps, points, d_scale, **form)
 
 
 def theory_table(models, references, labels, wavelength, kernel, ivar):

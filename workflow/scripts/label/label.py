@@ -54,9 +54,9 @@ def add_novelty(table, reference, spacing, names):
 
 def add_correlations(table, ivar, model, theory):
     """How the gradients of a network at the labels of each star follow those of theory."""
-    gradient, _, points = prior_of(theory, model.label_names)
+    prior = prior_of(theory, model.label_names)
     labels = np.column_stack([table[name] for name in model.label_names])
-    correlation = star_correlations(model, labels, ivar, gradient, points)
+    correlation = star_correlations(model, labels, ivar, prior.gradient, prior.points)
     for number, name in enumerate(model.label_names):
         table[f"{name}_correlation"] = correlation[:, number]
 

@@ -8,8 +8,8 @@ from labeltransfer.catalogs.splits import k_folds
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import spread_starts
-from labeltransfer.models.network import label_network, network_gradients, train_network
-from labeltransfer.models.priors import options_of, prior_of
+from labeltransfer.models.network import NetworkOptions, label_network, network_gradients, train_network
+from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.choices import chosen
@@ -17,12 +17,14 @@ from labeltransfer.validation.gradient_correlation import gradient_correlation
 from labeltransfer.validation.statistics import bias_and_scatter
 
 
-def cross_validate(flux, ivar, labels, fold, options, seed, threads):
+def cross_validate(flux, ivar, labels, fold, names, prior, options, threads):
     """Labels of every star from networks that never saw it, and those networks."""
     found, models = np.full(labels.shape, np.nan), []
     for number in np.unique(fold):
         test = fold == number
-        model = train_network(flux[~test], ivar[~test], labels[~test], seed=seed, threads=threads, **options)
+        model = train_network(
+            flux[~test], ivar[~test], labels[~test], names, prior=prior, options=options, threads=threads
+        )
         result = label_network(
             flux[test], ivar[test], model, starts=spread_starts(labels[~test]), threads=threads
         )
@@ -38,27 +40,28 @@ def main(snakemake):
     training, theory = read_stores([inputs.training]), read_table(inputs.theory)
     labels = label_columns(training.stars, names)
     d_scale = settings["d_scales"][int(snakemake.wildcards.number)]
-    method = "prior" if d_scale > 0 else "no_prior"
     n_pix = len(training.wavelength)
     pixels = np.linspace(0, n_pix - 1, min(settings["pixels"], n_pix)).astype(int)
-    options = options_of(theory, names, params.network, method)
-    options |= {"d_scale": d_scale, "n_iterations": settings["iterations"]}
-    options["ridge"] = chosen(inputs.ridge if d_scale > 0 else inputs.plain_ridge, "ridge")
-    gradient, steps, points = prior_of(theory, names)
-    if d_scale > 0:
-        options["gradient"] = gradient[:, :, pixels]
+    options = NetworkOptions(
+        hidden=params.network["hidden"],
+        ridge=chosen(inputs.ridge if d_scale > 0 else inputs.plain_ridge, "ridge"),
+        n_iterations=settings["iterations"],
+        seed=params.seed,
+    )
+    prior = prior_of(theory, names, **{**params.network["prior"], "d_scale": d_scale}).at(pixels)
     fold = k_folds(training.stars["id"], settings["folds"], params.seed)
     found, models = cross_validate(
         training.flux[:, pixels],
         training.ivar[:, pixels],
         labels,
         fold,
+        names,
+        prior,
         options,
-        params.seed,
         snakemake.threads,
     )
-    here = np.mean([network_gradients(model, points[0], steps) for model in models], axis=0)
-    correlation = gradient_correlation(here, gradient[0][:, pixels])
+    here = np.mean([network_gradients(model, prior.points[0], prior.steps) for model in models], axis=0)
+    correlation = gradient_correlation(here, prior.gradient[0])
     rows = []
     for j, name in enumerate(names):
         residual = found[:, j] - labels[:, j]
@@ -71,7 +74,7 @@ def main(snakemake):
                 "robust_scatter": bias_and_scatter(residual, "robust")[1],
                 "correlation": correlation[j],
                 "n": np.count_nonzero(np.isfinite(residual)),
-                "ridge": options["ridge"],
+                "ridge": options.ridge,
                 "pixels": len(pixels),
                 "folds": settings["folds"],
             }

@@ -8,8 +8,8 @@ from labeltransfer.catalogs.splits import TEST
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import spread_starts
-from labeltransfer.models.network import label_network, network_gradients, train_network
-from labeltransfer.models.priors import options_of, stepped_name, theory_table
+from labeltransfer.models.network import NetworkOptions, label_network, network_gradients, train_network
+from labeltransfer.models.priors import prior_of, stepped_name, theory_table
 from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import banded_kernel
 from labeltransfer.spectra.store import read_stores
@@ -60,22 +60,25 @@ def main(snakemake):
         banded_kernel(spectra.wavelength, params.normalisation["width"], params.normalisation["weight"]),
         np.median(spectra.ivar[train], axis=0),
     )
-    options = options_of(theory, names, network, "prior")
-    gradient = options["gradient"][0]
-    pixels = chosen_pixels(gradient, len(extra), network["scan"]["pixels"])
-    options["gradient"] = options["gradient"][:, :, pixels]
+    prior = prior_of(theory, names, **network["prior"])
+    pixels = chosen_pixels(prior.gradient[0], len(extra), network["scan"]["pixels"])
+    prior = prior.at(pixels)
     model = train_network(
         spectra.flux[np.ix_(train, pixels)],
         spectra.ivar[np.ix_(train, pixels)],
         values[train],
-        ridge=chosen(inputs.ridge, "ridge"),
-        n_iterations=network["scan"]["iterations"],
-        seed=params.seed,
+        names,
+        prior=prior,
+        options=NetworkOptions(
+            hidden=network["hidden"],
+            ridge=chosen(inputs.ridge, "ridge"),
+            n_iterations=network["scan"]["iterations"],
+            seed=params.seed,
+        ),
         threads=snakemake.threads,
-        **options,
     )
     correlation = gradient_correlation(
-        network_gradients(model, options["reference_point"][0], options["steps"]), gradient[:, pixels]
+        network_gradients(model, prior.points[0], prior.steps), prior.gradient[0]
     )
     flux, ivar = spectra.flux[np.ix_(test, pixels)], spectra.ivar[np.ix_(test, pixels)]
     doublet = (spectra.wavelength[pixels] > NA_D[0]) & (spectra.wavelength[pixels] < NA_D[1])

@@ -33,7 +33,8 @@ def main(snakemake):
     theory = read_table(inputs.theory)
     training = read_stores([inputs.training])
     ivar = np.median(training.ivar, axis=0)
-    gradient, steps, points = prior_of(theory, names)
+    prior = prior_of(theory, names)
+    gradient, steps, points = prior.gradient, prior.steps, prior.points
     references = list(dict.fromkeys(theory["reference"].tolist()))
     table = Table({"wavelength": training.wavelength, "ivar": ivar, "theory": gradient[0].T})
     rows = []

@@ -6,7 +6,7 @@ import pandas as pd
 from labeltransfer.catalogs.rows import label_columns
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
-from labeltransfer.models.network import network_gradients, train_network
+from labeltransfer.models.network import NetworkOptions, network_gradients, train_network
 from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
@@ -22,24 +22,25 @@ def main(snakemake):
     labels = label_columns(training.stars, names)
     n_pix = len(training.wavelength)
     pixels = np.linspace(0, n_pix - 1, min(settings["pixels"], n_pix)).astype(int)
-    gradient, steps, points = prior_of(theory, names)
+    prior = prior_of(theory, names).at(pixels)
     rows = []
     for strength in settings["strengths"]:
         model = train_network(
             training.flux[:, pixels],
             training.ivar[:, pixels],
             labels,
-            label_names=names,
-            hidden=params.network["hidden"],
-            d_scale=0.0,
-            ridge=chosen(inputs.ridge, "ridge"),
-            l1=strength,
-            n_iterations=params.network["comparison_iterations"],
-            seed=params.seed,
+            names,
+            options=NetworkOptions(
+                hidden=params.network["hidden"],
+                ridge=chosen(inputs.ridge, "ridge"),
+                l1=strength,
+                n_iterations=params.network["comparison_iterations"],
+                seed=params.seed,
+            ),
             threads=snakemake.threads,
         )
-        found = [network_gradients(model, point, steps) for point in points]
-        rows.append((strength, closeness(found, gradient[:, :, pixels]), model.loss.mean(), len(pixels)))
+        found = [network_gradients(model, point, prior.steps) for point in prior.points]
+        rows.append((strength, closeness(found, prior.gradient), model.loss.mean(), len(pixels)))
         print(f"Lambda = {strength:g}: mean correlation with theory {rows[-1][1]:.3f}", flush=True)
     table = pd.DataFrame(rows, columns=["strength", "correlation", "loss", "pixels"])
     table["chosen"] = table.index == table["correlation"].argmax()

@@ -1,13 +1,15 @@
 """Train the networks of one part of the pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from labeltransfer.catalogs.rows import chunk_rows, label_columns
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import save_model
-from labeltransfer.models.network import join_networks, train_network
-from labeltransfer.models.priors import options_of
+from labeltransfer.models.network import NetworkOptions, join_networks, train_network
+from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.choices import chosen
@@ -21,13 +23,14 @@ def main(snakemake):
     names = tuple(params.labels)
     training, theory = read_stores([inputs.training]), read_table(inputs.theory)
     part = chunk_rows(len(training.wavelength), snakemake.wildcards.item)
-    options = options_of(theory, names, params.network, method)
-    gradient = options.pop("gradient", None)
-    options |= {
-        "ridge": chosen(inputs.ridge, "ridge"),
-        "l1": chosen(inputs.strength, "strength") if method == "l1" else 0.0,
-        "n_iterations": params.network["iterations" if method == "prior" else "comparison_iterations"],
-    }
+    prior = prior_of(theory, names, **(params.network["prior"] if method == "prior" else {}))
+    options = NetworkOptions(
+        hidden=params.network["hidden"],
+        ridge=chosen(inputs.ridge, "ridge"),
+        l1=chosen(inputs.strength, "strength") if method == "l1" else 0.0,
+        n_iterations=params.network["iterations" if method == "prior" else "comparison_iterations"],
+        seed=params.seed,
+    )
     pieces = [slice(first, min(first + PIECE, part.stop)) for first in range(part.start, part.stop, PIECE)]
     models = []
     for piece in counted(pieces, lambda piece: piece.stop - piece.start, part.stop - part.start, "pixels"):
@@ -35,12 +38,11 @@ def main(snakemake):
             training.flux[:, piece],
             training.ivar[:, piece],
             label_columns(training.stars, names),
-            gradient=None if gradient is None else gradient[:, :, piece],
-            seed=params.seed,
-            first_pixel=piece.start,
+            names,
+            prior=prior.at(piece),
+            options=replace(options, first_pixel=piece.start),
             wavelength=training.wavelength[piece],
             threads=snakemake.threads,
-            **options,
         )
         models.append(model)
     model = join_networks(models)

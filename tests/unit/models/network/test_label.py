@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from labeltransfer.models import network
-from labeltransfer.models.network import NetworkModel, label_network, network_gradients, predict_network
+from labeltransfer.models.network import (
+    NetworkModel,
+    label,
+    label_network,
+    network_gradients,
+    predict_network,
+)
 
 NAMES = ("teff", "logg", "c_h", "mg_h")
 PIVOT = np.array([4800.0, 2.5, -0.2, 0.0])
@@ -60,9 +65,9 @@ def test_flux_is_eq_1_and_slopes_are_finite_differences(rng):
             nodes = [model.W[p, i] @ x[n] + model.c[p, i] for i in range(12)]
             expected[n, p] = sum(model.w[p, i] / (1 + np.exp(-nodes[i])) for i in range(12)) + model.b[p]
     np.testing.assert_allclose(predict_network(model, PIVOT + SCALE * x), expected, rtol=1e-12)
-    tables = network._tables(model, np.arange(20), np.float64)
+    tables = label.tables_of(model, np.arange(20), np.float64)
     padded = np.column_stack([x, np.ones(7)])
-    flux, slopes = network._flux_and_slopes(padded, tables, slice(0, 20))
+    flux, slopes = label.flux_and_slopes(padded, tables, slice(0, 20))
     np.testing.assert_allclose(flux.T, expected, rtol=1e-12)
     for k in range(4):
         change = 1e-5 * SCALE * (np.arange(4) == k)
@@ -234,7 +239,7 @@ def test_stars_that_the_model_does_not_describe_converge(rng, monkeypatch):
         error = errors_of(found)[n] * np.sqrt(found.reduced_chi2[n])
         assert (np.abs(answer.x - here) * SCALE < 2e-3 * error).all()
         np.testing.assert_allclose(found.chi2[n], 2 * answer.cost, rtol=1e-7)
-    monkeypatch.setattr(network, "_CHI2_NEAR", 0.0)
+    monkeypatch.setattr(label, "_CHI2_NEAR", 0.0)
     plain = label_network(flux, ivar, model, starts=points)
     assert plain.converged.mean() < 0.95
     assert (plain.chi2 > found.chi2 - 1e-3).all()

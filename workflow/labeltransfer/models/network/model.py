@@ -1,0 +1,158 @@
+"""Networks of all pixels: what they are, what they predict, and how parts of a spectrum are joined."""
+
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
+
+import numpy as np
+
+#: What the numbers in ``NetworkModel.status`` mean.
+STATUS = ("trained", "too few stars")
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """Trained networks of p pixels, k labels and H hidden nodes.
+
+    Attributes
+    ----------
+    label_names : tuple of k str
+    pivot, scale : (k,) arrays
+        Mean and standard deviation of the training labels; the networks see ``(label - pivot) / scale``.
+    W : (p, H, k) array
+    c, w : (p, H) arrays
+    b : (p,) array
+        Weights and biases of Eq. 1, w and b in units of the normalised flux.
+    scatter : (p,) array
+        Scatter beyond the noise of stars that the network has not seen, see `train_network`.
+    chi2 : (p,) array
+        Sum over the training stars of ``ivar residual^2``.
+    loss : (p,) array
+        What training minimised: loss and penalty, at these weights.
+    n_used : (p,) int array
+        Training stars with ivar > 0.
+    status : (p,) int array
+        Index into `STATUS`; a pixel with too few stars has a constant model and is never fitted.
+    ridge, l1, d_scale, floor : float
+    form : str
+        How it was trained, see `NetworkOptions` and `GradientPrior`.
+    wavelength : (p,) array or None
+        Vacuum, Angstrom.
+    """
+
+    kind: ClassVar[str] = "network"
+
+    label_names: tuple
+    pivot: np.ndarray
+    scale: np.ndarray
+    W: np.ndarray
+    c: np.ndarray
+    w: np.ndarray
+    b: np.ndarray
+    scatter: np.ndarray
+    chi2: np.ndarray
+    loss: np.ndarray
+    n_used: np.ndarray
+    status: np.ndarray
+    ridge: float
+    l1: float
+    d_scale: float
+    floor: float
+    form: str
+    wavelength: np.ndarray | None = None
+
+    @property
+    def usable(self):
+        """(p,) bool: pixels that have a network; the others are constants and never fitted."""
+        return self.status == 0
+
+    def to_scaled(self, labels):
+        """Physical labels (..., k) to the model's own units."""
+        return (np.asarray(labels, dtype=float) - self.pivot) / self.scale
+
+
+def sigmoid(z):
+    """1 / (1 + exp(-z)), in place; as a tanh, which numpy vectorizes and which cannot overflow."""
+    z *= 0.5
+    np.tanh(z, out=z)
+    z += 1.0
+    z *= 0.5
+    return z
+
+
+def predict_network(model, labels):
+    """Model spectra of given labels.
+
+    Parameters
+    ----------
+    model : NetworkModel
+        A trained model.
+    labels : (n, k) array
+        Physical units.
+
+    Returns
+    -------
+    (n, p) array
+        Normalised flux; NaN at pixels without a trained network.
+    """
+    x = np.atleast_2d(model.to_scaled(labels))
+    flux = np.full((len(x), len(model.b)), np.nan)
+    for pixel in np.flatnonzero(model.usable):
+        hidden = sigmoid(x @ model.W[pixel].T + model.c[pixel])
+        flux[:, pixel] = hidden @ model.w[pixel] + model.b[pixel]
+    return flux
+
+
+def network_gradients(model, labels, steps):
+    """Gradient spectra of a model: half the change of flux from minus to plus the step in each label.
+
+    Parameters
+    ----------
+    model : NetworkModel
+        A trained model.
+    labels : (k,) array
+        The reference point, physical units.
+    steps : (k,) array
+        Physical units.
+
+    Returns
+    -------
+    (k, p) array
+        NaN at pixels without a trained network.
+    """
+    steps = np.diag(np.asarray(steps, dtype=float))
+    labels = np.asarray(labels, dtype=float)
+    return 0.5 * (predict_network(model, labels + steps) - predict_network(model, labels - steps))
+
+
+def join_networks(models):
+    """One model of networks that were trained on consecutive parts of the pixels.
+
+    Parameters
+    ----------
+    models : sequence of NetworkModel
+        From `train_network` with the same stars and options, in the order of the pixels.
+
+    Returns
+    -------
+    NetworkModel
+
+    Raises
+    ------
+    ValueError
+        If they were not trained on the same labels with the same options.
+    """
+    first = models[0]
+    same = ("label_names", "pivot", "scale", "ridge", "l1", "d_scale", "floor", "form")
+    joined = {}
+    for field in fields(first):
+        values = [getattr(model, field.name) for model in models]
+        if field.name in same:
+            if not all(np.array_equal(value, values[0]) for value in values):
+                raise ValueError(
+                    f"parts of a model differ in {field.name}: {', '.join(str(value) for value in values)}"
+                )
+        elif any(value is None for value in values):
+            joined[field.name] = None
+        else:
+            joined[field.name] = np.concatenate(values)
+    return replace(first, **joined)

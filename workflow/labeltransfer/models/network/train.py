@@ -1,0 +1,290 @@
+"""Training: one network per pixel, from stars with known labels and a prior from theory."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import lapack
+
+from labeltransfer.models.network.data import check_spectra, clean_pixels, run_blocks
+from labeltransfer.models.network.loss import Loss, Pixels, Problem, split
+from labeltransfer.models.network.minimise import minimise
+from labeltransfer.models.network.model import NetworkModel
+from labeltransfer.models.network.options import GradientPrior, NetworkOptions
+from labeltransfer.models.network.scatter import fit_scatter
+
+# A pixel is trained where it has at least this many good stars per label, else its model is a constant.
+STARS_PER_LABEL = 2
+# |x| of a gradient's difference is rounded to sqrt(x^2 + this^2) - this: relative ones, and absolute ones in
+# units of the floor.
+_PRIOR_ROUND = 1e-2
+# Spread of the hidden nodes' first arguments over stars: found by trial, for speed only.
+_FIRST_WEIGHTS = 0.5
+# Of the first output weights, which have a closed form.
+_FIRST_RIDGE = 1e-4
+_L1_ITERATIONS = 3
+# The penalty that the linearised networks of left-out stars have at least.
+_LEAST_METRIC = 1e-8
+# Residuals of stars left out are cut at this many (robust) standard deviations.
+_LEFT_OUT_CLIP = 4.0
+
+
+class _Networks(NamedTuple):
+    """Trained networks of some pixels: the fields of `NetworkModel` that have one row per pixel."""
+
+    W: np.ndarray
+    c: np.ndarray
+    w: np.ndarray
+    b: np.ndarray
+    scatter: np.ndarray
+    chi2: np.ndarray
+    loss: np.ndarray
+    n_used: np.ndarray
+    status: np.ndarray
+
+
+def check_labels(labels, label_names, n_star):
+    """Labels (n, k) as float64, once they are fit for training; raises ValueError otherwise."""
+    labels = np.asarray(labels, dtype=float)
+    if labels.shape != (n_star, len(label_names)):
+        raise ValueError(
+            f"labels must be (n_star, n_label) = ({n_star}, {len(label_names)}) for the labels "
+            f"{', '.join(label_names)}, found {labels.shape}"
+        )
+    needed = STARS_PER_LABEL * (len(label_names) + 1)
+    if n_star < needed:
+        raise ValueError(
+            f"networks of {len(label_names)} labels need at least {needed} training stars, "
+            f"found {n_star}; loosen the cuts on the reference set"
+        )
+    for name, column in zip(label_names, labels.T, strict=True):
+        bad = np.count_nonzero(~np.isfinite(column))
+        if bad:
+            raise ValueError(
+                f"training label {name} is not finite for {bad} of {len(column)} stars; drop those stars"
+            )
+        if np.ptp(column) == 0:
+            raise ValueError(
+                f"training label {name} is {column[0]} for every star: nothing can be learned of it"
+            )
+    return labels
+
+
+def train_network(flux, ivar, labels, label_names, *, prior=None, options=None, wavelength=None, threads=1):
+    """Train one network per pixel: minimise the loss of Eq. 2 of Ting et al. 2017 and a penalty.
+
+    Parameters
+    ----------
+    flux, ivar : (n, p) arrays
+        Normalised flux and inverse variance of the training stars; they are not modified.  Pixels without
+        ivar > 0 (or with a flux that is not finite) are ignored whatever they hold.
+    labels : (n, k) array
+        Training labels.
+    label_names : sequence of k str
+        Kept in the model, and used in messages.
+    prior : GradientPrior, optional
+        On these labels and pixels.
+    options : NetworkOptions, optional
+        Its defaults otherwise.
+    wavelength : (p,) array, optional
+        Kept in the model.
+    threads : int
+        Threads over the blocks; the result does not depend on it.
+
+    Returns
+    -------
+    NetworkModel
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not agree, labels that are not finite or do not vary, or too few stars.
+
+    Notes
+    -----
+    A Gauss-Newton step solves (1 + J E J^T), of one row per star and gradient, instead of (J^T J + 1/E), of
+    one per parameter: 516 against 1,801 at the size of the paper.  With S the hidden nodes and U = w S (1-S),
+    J J^T = (1 + X X^T) o (U U^T) + S S^T + 1, so that J is never formed; rows of the prior are differences
+    of rows at the reference point plus and minus a step.  An absolute value is replaced, at every step, by
+    the parabola that touches it from above.
+
+    The scatter is the maximum of the likelihood of the residuals that stars would have if left out of
+    the training (of the networks linearised about their optimum, and cut at 4 sigma); those of a fit with
+    three times more parameters than stars would be far too small.
+    """
+    label_names, options = tuple(label_names), options or NetworkOptions()
+    check_spectra(flux, ivar)
+    labels = check_labels(labels, label_names, len(flux))
+    pivot, scale = labels.mean(axis=0), labels.std(axis=0)
+    prior = prior or no_prior(len(label_names), flux.shape[1])
+    expected = len(prior.points), len(label_names), flux.shape[1]
+    if prior.gradient.shape != expected:
+        raise ValueError(
+            f"the prior's gradient must be {expected} for these spectra, found {prior.gradient.shape}"
+        )
+    problem = _problem((labels - pivot) / scale, prior, options, pivot, scale)
+
+    def train_block(first):
+        pixels = slice(first, min(first + options.block, flux.shape[1]))
+        return _train_pixels(*clean_pixels(flux, ivar, pixels), prior.at(pixels), problem, options, first)
+
+    parts = run_blocks(train_block, range(0, flux.shape[1], options.block), threads)
+    arrays = _Networks(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    return NetworkModel(
+        label_names,
+        pivot,
+        scale,
+        **arrays._asdict(),
+        ridge=float(options.ridge),
+        l1=float(options.l1),
+        d_scale=float(prior.d_scale),
+        floor=float(prior.floor),
+        form=prior.form,
+        wavelength=None if wavelength is None else np.asarray(wavelength, dtype=float),
+    )
+
+
+def no_prior(n_label, n_pixel):
+    """A prior of no strength, without a reference point."""
+    return GradientPrior(
+        np.zeros((0, n_label, n_pixel)), np.ones(n_label), np.zeros((0, n_label)), d_scale=0.0
+    )
+
+
+def _problem(x, prior, options, pivot, scale):
+    """What all pixels share, for stars at scaled labels x; a prior of no strength adds nothing."""
+    n_star, k = x.shape
+    points = prior.points if prior.d_scale > 0 else prior.points[:0]
+    plus = (points[:, None, :] + np.diag(prior.steps) - pivot) / scale
+    minus = (points[:, None, :] - np.diag(prior.steps) - pivot) / scale
+    x = np.concatenate([x, plus.reshape(-1, k), minus.reshape(-1, k)])
+    return Problem(
+        x,
+        1.0 + x @ x.T,
+        n_star,
+        n_difference=len(points) * k,
+        hidden=options.hidden,
+        strength=prior.d_scale / max(len(points) * k, 1),
+        absolute=prior.absolute,
+        ridge=float(options.ridge),
+        l1=0.0,
+    )
+
+
+class _Standard(NamedTuple):
+    """Data of C pixels in their own units, and what these are."""
+
+    pixels: Pixels
+    mean: np.ndarray  # (C,) weighted mean of the flux
+    unit: np.ndarray  # (C,) weighted standard deviation
+    chi2: np.ndarray  # (C,) of the mean
+    n_used: np.ndarray  # (C,)
+
+
+def _standardise(flux, ivar, prior, n_difference):
+    """Clean flux and ivar (C, n) and the prior of their pixels in units of each pixel's spread of flux."""
+    n_used, total = (ivar > 0).sum(axis=1), ivar.sum(axis=1)
+    safe = np.where(total > 0, total, 1.0)
+    mean = np.where(total > 0, (ivar * flux).sum(axis=1) / safe, 1.0)
+    y = np.where(ivar > 0, flux - mean[:, None], 0.0)
+    unit = np.sqrt((ivar * y**2).sum(axis=1) / safe)
+    unit = np.where(unit > 0, unit, 1.0)
+    theory = prior.gradient.reshape(-1, len(flux))[:n_difference].T
+    known = np.isfinite(theory)
+    theory = np.where(known, theory, 0.0)
+    per = 1.0 / np.maximum(np.abs(theory), prior.floor) if prior.relative else np.ones_like(theory)
+    pixels = Pixels(
+        y / unit[:, None],
+        np.sqrt(ivar / np.maximum(n_used, 1)[:, None]) * unit[:, None],
+        theory / unit[:, None],
+        np.where(known, per, 0.0) * unit[:, None],
+        np.full((len(flux), 1), _PRIOR_ROUND if prior.relative else prior.floor),
+    )
+    return _Standard(pixels, mean, unit, (ivar * y**2).sum(axis=1), n_used)
+
+
+def _train_pixels(flux, ivar, prior, problem, options, first):
+    """`_Networks` of some pixels from clean flux and ivar (C, n); the first is pixel ``first`` of them all."""
+    data = _standardise(flux, ivar, prior, problem.n_difference)
+    k, n_star = problem.x.shape[1], problem.n_star
+    enough = data.n_used >= STARS_PER_LABEL * (k + 1)
+    q = np.zeros((len(flux), (k + 2) * options.hidden + 1))
+    loss, chi2, scatter = np.zeros(len(q)), data.chi2.copy(), np.zeros(len(q))
+    if enough.any():
+        objective = Loss(problem, data.pixels.pick(enough))
+        start = _random_nodes(options, k, options.first_pixel + first + np.flatnonzero(enough))
+        _solve_outputs(start, objective)
+        found, cost = minimise(start, objective, options.n_iterations)
+        if options.l1 > 0:
+            objective = objective._replace(problem=problem._replace(ridge=0.0, l1=float(options.l1)))
+            found, cost = minimise(found, objective, _L1_ITERATIONS * options.n_iterations)
+        state, root, n_used = objective.evaluate(found), objective.pixels.root, data.n_used[enough]
+        chi2[enough] = n_used * (state.rho[:, :n_star] ** 2).sum(axis=1)
+        left_out = _left_out(state, objective) / np.where(root > 0, root, 1.0)
+        scatter[enough] = data.unit[enough] * fit_scatter(left_out, n_used[:, None] * root**2)
+        q[enough], loss[enough] = found, cost
+    W, c, w, b = split(q, k, options.hidden)
+    return _Networks(
+        W=np.ascontiguousarray(W.transpose(0, 2, 1)),
+        c=c,
+        w=w * data.unit[:, None],
+        b=b * data.unit + data.mean,
+        scatter=scatter,
+        chi2=chi2,
+        loss=loss,
+        n_used=data.n_used,
+        status=np.where(enough, 0, 1).astype(np.int8),
+    )
+
+
+def _random_nodes(options, k, pixels):
+    """Weights of networks with random hidden nodes, each pixel's its own, and no output."""
+    hidden = options.hidden
+    q = np.zeros((len(pixels), (k + 2) * hidden + 1))
+    for row, pixel in zip(q, pixels, strict=True):
+        random = np.random.default_rng([options.seed, pixel])
+        row[: k * hidden] = _FIRST_WEIGHTS / np.sqrt(k) * random.standard_normal(k * hidden)
+        row[k * hidden : (k + 1) * hidden] = _FIRST_WEIGHTS * random.standard_normal(hidden)
+    return q
+
+
+def _solve_outputs(q, objective):
+    """Least-squares output weights w, b for the random hidden nodes of q, in place."""
+    (problem, pixels), state = objective, objective.evaluate(q)
+    k, hidden, n, d = problem.x.shape[1], problem.hidden, problem.n_star, problem.n_difference
+    ones = np.ones((*state.s.shape[:2], 1))
+    design = np.concatenate([state.s, ones], axis=2)
+    design = np.concatenate([design[:, :n], 0.5 * (design[:, n : n + d] - design[:, n + d :])], axis=1)
+    design *= state.weight[:, :, None]
+    target = state.weight * np.concatenate([pixels.y, pixels.theory], axis=1)
+    normal = np.matmul(design.transpose(0, 2, 1), design)
+    small = 1e-10 * np.trace(normal, axis1=1, axis2=2)
+    diagonal = np.arange(hidden + 1)
+    normal[:, diagonal, diagonal] += small[:, None] + np.maximum(problem.ridge, _FIRST_RIDGE)
+    right = np.matmul(design.transpose(0, 2, 1), target[:, :, None])
+    q[:, (k + 1) * hidden :] = np.linalg.solve(normal, right)[:, :, 0]
+
+
+def _left_out(state, objective):
+    """Residuals of each star from networks trained without it, in units of its error / sqrt(N): (C, n).
+
+    Exact for a model that is linear in its parameters, where leaving out star i divides its residual by
+    1 - h_ii; here that is the model linearised about its optimum.
+    """
+    jacobian, n = objective.linearise(state), objective.problem.n_star
+    metric = state.pen.copy()
+    metric[:, -1] = metric[:, :-1].min(axis=1)
+    metric = np.maximum(metric, _LEAST_METRIC)
+    if objective.problem.l1 > 0:
+        metric[jacobian.dead()] = np.inf
+    residual = state.rho[:, :n].copy()
+    for i in range(len(residual)):
+        factor = jacobian.factor(i, metric[i])
+        if factor is not None:
+            inverse = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0]
+            # one minus the leverage is the diagonal of (1 + J metric^-1 J^T)^-1
+            residual[i] /= (np.tril(inverse)[:, :n] ** 2).sum(axis=0)
+            # where a star all but determines the fit, the linearised answer can be anything
+            good = objective.pixels.root[i] > 0
+            limit = _LEFT_OUT_CLIP * 1.4826 * np.median(np.abs(residual[i][good]))
+            np.clip(residual[i], -limit, limit, out=residual[i])
+    return residual
