@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.workspaces import wheel
+
+__all__ = ["real_data", "rng", "root", "wheel"]
+
 ROOT = Path(__file__).resolve().parents[1]
 # Files of tests/workflow that look at the run of the small study.
 SMALL_RUN = {

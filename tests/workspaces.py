@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,10 @@ PARTS = (
     "profiles",
     "resources",
     "workflow",
+)
+# What uv says where no package index can be reached.
+OFFLINE = re.compile(
+    r"(?i)connection ?error|error sending request|failed to fetch|dns error|could not connect"
 )
 
 
@@ -88,6 +93,24 @@ class Workspace(NamedTuple):
                 raise
             finally:
                 run.wait()
+
+
+@pytest.fixture(scope="session")
+def wheel(root, tmp_path_factory):
+    """The package, built from a copy of the repository; skipped where what builds it cannot be had."""
+    if shutil.which("uv", path=Workspace(root).environment()["PATH"]) is None:
+        pytest.skip("uv is not installed: pip install --requirement requirements-test.txt")
+    folder = tmp_path_factory.mktemp("package")
+    source = shutil.copytree(
+        root, folder / "source", ignore=shutil.ignore_patterns(".*", "results", "tests", "logs")
+    )
+    # An archive of the sources first and the package from that, so that both are known to be whole.
+    command = ["uv", "build", "--quiet", "--out-dir", folder / "built", source]
+    run = subprocess.run(command, env=Workspace(root).environment(), capture_output=True, text=True)
+    if run.returncode and OFFLINE.search(run.stderr):
+        pytest.skip("setuptools, which builds the package, cannot be reached")
+    assert run.returncode == 0, run.stderr
+    return next((folder / "built").glob("*.whl"))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ repository, which builds the environments from PyPI with uv.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,11 +14,9 @@ import pytest
 import snakemake
 
 from tests.workflow.test_kill import SMALL, digests
+from tests.workspaces import OFFLINE
 
 LEAKS = Path(__file__).with_name("leaks") / "sitecustomize.py"
-OFFLINE = re.compile(
-    r"(?i)connection ?error|error sending request|failed to fetch|dns error|could not connect"
-)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ CODE = (
     "Dockerfile",
     ".dockerignore",
     "pyproject.toml",
+    "setup.py",
     "requirements.in",
     "requirements.txt",
     "requirements-test.in",
