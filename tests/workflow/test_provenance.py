@@ -284,7 +284,9 @@ def test_the_deposit_has_the_same_bytes_in_another_place(deposit, workspace, sma
 
 def test_times_of_all_jobs_are_gathered(workspace, small_run):
     made = with_results_of(small_run, workspace("times"))
-    made.succeed("times", "--configfile", SMALL)
+    printed = made.succeed("times", "--configfile", SMALL)
+    assert re.search(r"^all \d+ jobs: \d+ s of wall time", printed, re.MULTILINE)
+    assert "the 10 longest jobs:" in printed
     lines = (made.folder / "results/times/times.csv").read_text().splitlines()
     table = {
         line.split(",")[0]: dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]
