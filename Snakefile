@@ -36,7 +36,6 @@ wildcard_constraints:
     study="[a-z][a-z0-9_]*",
     role="reference|survey",
     item=r"\d+-of-\d+",
-    replicate=r"\d+",
     number=r"\d\d",
 
 

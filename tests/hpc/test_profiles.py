@@ -46,12 +46,10 @@ def profiles(root):
 
 def test_groups_are_the_same_on_every_cluster_and_of_rules_that_exist(root, profiles):
     assert profiles["slurm"]["groups"] == profiles["cluster"]["groups"]
-    assert profiles["slurm"]["group-components"] == profiles["cluster"]["group-components"]
     text = "".join(path.read_text() for path in (root / "workflow" / "rules").glob("*.smk"))
     rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, re.M))
     groups = profiles["slurm"]["groups"]
     assert set(groups) - rules == set()
-    assert set(profiles["slurm"]["group-components"]) - set(groups.values()) == set()
 
 
 def test_jobs_that_fail_are_submitted_again(profiles):

@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,15 @@ def rules(root):
     """Text of every rule by name, with what it inherits before it."""
     found = {}
     for path in [root / "Snakefile", *sorted((root / "workflow" / "rules").glob("*.smk"))]:
-        for block in re.split(r"^(?=rule |checkpoint |use rule )", path.read_text(), flags=re.M)[1:]:
+        # Rules in a loop are called by the constant part of their names.
+        text = re.sub(
+            r"^for .*\n((?:    .*\n|\n)+)",
+            lambda loop: textwrap.dedent(loop[1]),
+            path.read_text(),
+            flags=re.M,
+        )
+        text = re.sub(r'^rule:\n    name:\n        f?"(\w+).*', r"rule \1:", text, flags=re.M)
+        for block in re.split(r"^(?=rule |checkpoint |use rule )", text, flags=re.M)[1:]:
             block = re.split(r"^(?=[^\s#])", block, flags=re.M)[1]  # without what follows the rule
             name = re.match(r"(?:rule|checkpoint) (\w+):|use rule \w+ as (\w+) with:", block)
             base = re.match(r"use rule (\w+) as", block)
@@ -70,7 +79,7 @@ def test_hundreds_of_chunks_are_planned_in_seconds(here):
         "fetch_example": 1,
         "prepare": 210,
         "train": 1,
-        "bootstrap": 20,
+        "bootstrap": 1,
         "cross_validate": 1,
         "label": 210,
         "calibrate": 1,
@@ -83,6 +92,20 @@ def test_hundreds_of_chunks_are_planned_in_seconds(here):
     expected |= {f"figure_{number:02d}": 1 for number in range(1, 13)}
     assert {name: counts.get(name) for name in expected} == expected
     assert counts["total"] == sum(expected.values())
+
+
+def test_studies_may_want_different_numbers_of_bootstrap_models(here, tmp_path):
+    # Rules name their outputs, so that each number is a rule of its own.
+    study = yaml.safe_load((here.folder / "config" / "config.yaml").read_text())["studies"]["ho2017"]
+    other = study | {"validation": study["validation"] | {"bootstrap": 3}}
+    file = tmp_path / "more.yaml"
+    file.write_text(yaml.safe_dump({"studies": {"other": other, "third": study}}))
+    paths = [f"results/{study}/complete.json" for study in ("ho2017", "other", "third")]
+    counts = plan(here, *paths, configfile=[file])
+    assert {name: count for name, count in counts.items() if name.startswith("bootstrap")} == {
+        "bootstrap": 1,
+        "bootstrap_20": 2,
+    }
 
 
 def test_one_figure_is_a_target_of_its_own(here):

@@ -296,7 +296,7 @@ def test_times_of_all_jobs_are_gathered(workspace, small_run):
         "prepare": 4,
         "label": 4,
         "mock_spectra": 2,
-        "bootstrap": 3,
+        "bootstrap": 1,
         "train": 1,
         "figure_12": 1,
         "catalog": 1,

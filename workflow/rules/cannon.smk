@@ -31,32 +31,44 @@ rule train:
         "../scripts/cannon/train.py"
 
 
-rule bootstrap:
-    input:
-        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
-        stars="results/{study}/catalogs/reference_set.fits",
-        clip="results/{study}/models/reference_clip.fits",
-    output:
-        model="results/{study}/models/bootstrap/{replicate}.h5",
-    log:
-        "logs/{study}/bootstrap/{replicate}.log",
-    benchmark:
-        "logs/{study}/bootstrap/{replicate}.tsv"
-    wildcard_constraints:
-        study=CANNON,
-    conda:
-        "../../envs/models.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
-    params:
-        labels=lambda w: config["studies"][w.study]["labels"],
-        model=lambda w: config["studies"][w.study]["model"],
-        n_models=lambda w: config["studies"][w.study]["validation"]["bootstrap"],
-        seed=config["seed"],
-        code=code_of("spectra", "models", "validation"),
-    message:
-        "{wildcards.study}: bootstrap model {wildcards.replicate}"
-    script:
-        "../scripts/cannon/bootstrap.py"
+# Number of bootstrap models -> the studies that want so many.
+WANTED = {
+    name: config["studies"][name]["validation"]["bootstrap"] for name in CANNON.split("|") if name != "(?!)"
+}
+BOOTSTRAP = {count: [name for name in WANTED if WANTED[name] == count] for count in sorted(set(WANTED.values()))}
+
+
+# All models of a study in one job, which takes less than the start of a job for each. Outputs are named when a rule is
+# read: one rule for each number of them, and only that of the smallest is called by its name alone.
+for suffix, count in zip(["", *(f"_{count}" for count in list(BOOTSTRAP)[1:])], BOOTSTRAP):
+
+    rule:
+        name:
+            f"bootstrap{suffix}"
+        input:
+            stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+            stars="results/{study}/catalogs/reference_set.fits",
+            clip="results/{study}/models/reference_clip.fits",
+        output:
+            models=expand("results/{{study}}/models/bootstrap/{replicate}.h5", replicate=range(count)),
+        log:
+            "logs/{study}/bootstrap.log",
+        benchmark:
+            "logs/{study}/bootstrap.tsv"
+        wildcard_constraints:
+            study="|".join(BOOTSTRAP[count]),
+        conda:
+            "../../envs/models.yaml"
+        threads: 2
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(60),
+        params:
+            labels=lambda w: config["studies"][w.study]["labels"],
+            model=lambda w: config["studies"][w.study]["model"],
+            seed=config["seed"],
+            code=code_of("catalogs", "spectra", "models"),
+        message:
+            "{wildcards.study}: bootstrap models"
+        script:
+            "../scripts/cannon/bootstrap.py"

@@ -1,4 +1,4 @@
-"""Train one model on a bootstrap sample of the stars that the main model was trained on."""
+"""Train models on bootstrap samples of the stars that the main model was trained on."""
 
 import numpy as np
 
@@ -8,33 +8,34 @@ from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import train
 from labeltransfer.models.files import save_model
-from labeltransfer.runtime import job
+from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.store import read_stores
 
 
 def main(snakemake):
-    """Write the model of one replicate."""
+    """Write the models of all replicates, each as soon as it is trained."""
     inputs, params = snakemake.input, snakemake.params
-    names, replicate = tuple(params.labels), int(snakemake.wildcards.replicate)
+    names, paths = tuple(params.labels), snakemake.output.models
     clip = read_table(inputs.clip)
     spectra = read_stores(inputs.stores)
     clip = clip[rows_of(clip["id"], spectra.stars["id"])]
     trained = np.flatnonzero(clip["trained"])
-    rows = trained[bootstrap_rows(len(trained), params.n_models, params.seed)[replicate]]
-    labels = np.column_stack([clip[name][rows] for name in names])
-    model = train(
-        spectra.flux[rows],
-        spectra.ivar[rows],
-        labels,
-        label_names=names,
-        wavelength=spectra.wavelength,
-        order=params.model["order"],
-        scatter=params.model["scatter"],
-        threads=snakemake.threads,
-    )
-    settings = {"labels": params.labels, "model": params.model, "replicate": replicate, "seed": params.seed}
+    labels = np.column_stack([clip[name] for name in names])
+    settings = {"labels": params.labels, "model": params.model, "seed": params.seed}
     meta = provenance(settings, list(inputs), params.code)
-    save_model(snakemake.output.model, model, meta)
+    samples = trained[bootstrap_rows(len(trained), len(paths), params.seed)]
+    for replicate, rows in enumerate(counted(samples, lambda rows: 1, len(paths), "models")):
+        model = train(
+            spectra.flux[rows],
+            spectra.ivar[rows],
+            labels[rows],
+            label_names=names,
+            wavelength=spectra.wavelength,
+            order=params.model["order"],
+            scatter=params.model["scatter"],
+            threads=snakemake.threads,
+        )
+        save_model(paths[replicate], model, {**meta, "settings": {**settings, "replicate": replicate}})
 
 
 if "snakemake" in globals():
