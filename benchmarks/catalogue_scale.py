@@ -140,19 +140,19 @@ def make_labels(folder, chunks, lost=0.02, seed=1):
     write_calibration(dict.fromkeys(CENTRES, calibration), folder / "calibration.json")
 
 
-class Files(SimpleNamespace):
-    """Files by name, and one after the other, as Snakemake gives them to a script."""
-
-    def __iter__(self):
-        for value in vars(self).values():
-            yield from value if isinstance(value, list) else [value]
-
-
 class Params(SimpleNamespace):
     """Parameters by name, and all of them, as Snakemake gives them to a script."""
 
     def items(self):
         return vars(self).items()
+
+
+class Files(Params):
+    """Files by name, and one after the other, as Snakemake gives them to a script."""
+
+    def __iter__(self):
+        for value in vars(self).values():
+            yield from value if isinstance(value, list) else [value]
 
 
 def job_of(step, folder, chunks):
@@ -202,8 +202,8 @@ def job_of(step, folder, chunks):
         inputs = {name: f[name] for name in ("survey", "reference", "distance")}
         inputs |= {"catalog": folder / "catalog.fits", "comparison": folder / "comparison.fits"}
         outputs = {kind: folder / f"{step}.{kind}" for kind in ("pdf", "png")}
-        params["code"] = {}
-    script = "figure_ho2017" if step.startswith("figure") else step
+        params["paper"] = "ho2017"
+    script = "figure" if step.startswith("figure") else step
     job = {"input": Files(**inputs), "output": Files(**outputs), "params": Params(**params)}
     wildcards = SimpleNamespace(item=f"1-of-{chunks['survey']}")
     return script, SimpleNamespace(

@@ -26,6 +26,7 @@ rule figure_01:
         mem_mb=growing(1500),
         runtime=growing(10),
     params:
+        paper="ho2017",
         source=SOURCE,
         study=lambda w: config["studies"][w.study],
         seed=config["seed"],
@@ -35,7 +36,7 @@ rule figure_01:
     message:
         "{wildcards.study}: {rule}"
     script:
-        "../scripts/figures/figure_ho2017.py"
+        "../scripts/figures/figure.py"
 
 
 use rule figure_01 as figure_02 with:

@@ -601,13 +601,14 @@ rule network_figure_01:
         mem_mb=growing(1500),
         runtime=growing(10),
     params:
+        paper="ting2017",
         source=SOURCE,
         study=lambda w: config["studies"][w.study],
         code=code_of("spectra", "models", "figures"),
     message:
         "{wildcards.study}: {rule}"
     script:
-        "../scripts/network/figure_ting2017.py"
+        "../scripts/figures/figure.py"
 
 
 use rule network_figure_01 as network_figure_02 with:

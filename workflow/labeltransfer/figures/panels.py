@@ -1,13 +1,23 @@
-"""Panels that several figures share: densities, Kiel diagrams, printed statistics, frames, input checks."""
+"""Panels that several figures share: densities, Kiel diagrams, printed words and numbers, frames."""
 
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from labeltransfer.figures.style import DENSITY, MINUS, ON_BLACK, axis_title, robust_range
+from labeltransfer.figures.style import (
+    DENSITY,
+    MINUS,
+    ON_BLACK,
+    axis_title,
+    label_style,
+    robust_range,
+)
 from labeltransfer.validation.statistics import bias_and_scatter
 
 #: Behind words on a density.
 WHITE_BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+
+#: A line of words alone, for `print_in_corner`.
+ONE_LINE = {"fontsize": 8, "linespacing": None}
 
 
 def contour_levels(density, n_sigma=(0.5, 1.0, 1.5, 2.0)):
@@ -31,31 +41,6 @@ def contour_levels(density, n_sigma=(0.5, 1.0, 1.5, 2.0)):
     enclosed = np.cumsum(cells) / total
     fractions = -np.expm1(-0.5 * np.square(n_sigma))
     return np.unique(cells[np.minimum(np.searchsorted(enclosed, fractions), cells.size - 1)])
-
-
-def float_column(table, name, figure_name, table_name):
-    """A column as floats with NaN for masked values; a clear error where the table lacks it."""
-    if name not in table.colnames:
-        raise ValueError(
-            f"{figure_name} needs column '{name}' of the {table_name} table, "
-            f"which has: {', '.join(table.colnames)}. "
-            "Make that table with a run that provides the column, or ask for fewer labels (argument labels)."
-        )
-    values = table[name]
-    if getattr(values, "unit", None) is not None and hasattr(values, "value"):
-        values = values.value
-    return np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
-
-
-def same_length(figure_name, **arrays):
-    """Arrays of one figure as floats; an error that tells their lengths where these differ."""
-    arrays = {
-        name: np.ma.filled(np.ma.asarray(array).astype(float), np.nan) for name, array in arrays.items()
-    }
-    if len({array.shape for array in arrays.values()}) > 1:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise ValueError(f"{figure_name} needs arrays of the same shape, found {shapes}")
-    return tuple(arrays.values())
 
 
 def choose_range(values, published, at_least=0.9):
@@ -123,19 +108,49 @@ def print_statistics(axes, difference, unit, outside=0, place=(0.04, 0.04)):
     bias, scatter = bias_and_scatter(difference)
     # One star has a bias and no scatter.
     scatter = scatter if n_star > 1 else np.nan
-    stars = f"{n_star:,} stars" + (f", {outside:,} outside" if outside else "")
-    axes.text(
-        *place,
-        f"scatter {format_number(scatter, unit)}\nbias {format_number(bias, unit)}\n{stars}",
-        transform=axes.transAxes,
-        ha="left",
-        va="bottom" if place[1] < 0.5 else "top",
-        fontsize=7.5,
+    print_in_corner(
+        axes,
+        f"scatter {format_number(scatter, unit)}\nbias {format_number(bias, unit)}\n"
+        f"{count_of_stars(n_star, outside)}",
+        place,
         linespacing=1.1,
         gid="statistics",
-        bbox=WHITE_BOX,
-        zorder=4,
     )
+
+
+def count_of_stars(n_star, outside=0):
+    """How many stars there are, and how many of them outside the frame."""
+    return f"{n_star:,} stars" + (f", {outside:,} outside" if outside else "")
+
+
+def print_in_corner(axes, text, place=(0.03, 0.95), **options):
+    """Words in the corner of a panel that is nearest to a place, on a light ground."""
+    x, y = place
+    style = {
+        "ha": "left" if x < 0.5 else "right",
+        "va": "bottom" if y < 0.5 else "top",
+        "fontsize": 7.5,
+        "linespacing": 1.15,
+        "bbox": WHITE_BOX,
+        "zorder": 5,
+    }
+    axes.text(x, y, text, transform=axes.transAxes, **{**style, **options})
+
+
+def label_words(labels):
+    """Labels of one star in words, "Teff = 4750 K", those that are known.
+
+    Parameters
+    ----------
+    labels : dict of str to float, or None
+    """
+    words = []
+    for name, value in (labels or {}).items():
+        if np.isfinite(value):
+            symbol, unit = label_style(name)
+            text = f"{value:.0f} K" if unit == "K" else f"{value:.2f}"
+            words.append(f"{symbol} = {text.replace('-', MINUS)}")
+    return words
 
 
 def set_kiel_axes(axes, ranges):

@@ -141,6 +141,12 @@ def sky_map(axes, longitude, latitude, values, center, size, norm, n_pixel=1400)
         )
     else:
         say_no_stars(axes)
+    _show_sky_grid(axes, center)
+    _name_meridians(axes, center)
+
+
+def _show_sky_grid(axes, center):
+    """Meridians, parallels with their latitudes, and the outline of the sky."""
     arc = np.linspace(-90.0, 90.0, 181)
     for meridian in np.arange(0.0, 360.0, 60.0):
         axes.plot(*mollweide(np.full(arc.size, meridian), arc, center), color="0.6", linewidth=0.35, zorder=2)
@@ -161,6 +167,10 @@ def sky_map(axes, longitude, latitude, values, center, size, norm, n_pixel=1400)
     axes.plot(2.0 * np.cos(turn), np.sin(turn), color="black", linewidth=0.8, zorder=3)
     axes.set(xlim=(-2.3, 2.45), ylim=(-1.06, 1.06), aspect="equal")
     axes.set_axis_off()
+
+
+def _name_meridians(axes, center):
+    """Longitudes near the equator, and an arrow to the Galactic centre."""
     for meridian in np.arange(0.0, 360.0, 60.0):
         axes.text(
             *mollweide(meridian, -8.0, center),

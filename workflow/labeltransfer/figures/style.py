@@ -32,6 +32,7 @@ ON_BLACK = LinearSegmentedColormap.from_list(
 )
 
 MINUS = "\N{MINUS SIGN}"
+WAVELENGTH_TITLE = r"wavelength in vacuum ($\rm\AA$)"
 
 ARCHIVE_KINDS = ("mock", "public", "local")
 
