@@ -35,7 +35,9 @@ rule train:
 WANTED = {
     name: config["studies"][name]["validation"]["bootstrap"] for name in CANNON.split("|") if name != "(?!)"
 }
-BOOTSTRAP = {count: [name for name in WANTED if WANTED[name] == count] for count in sorted(set(WANTED.values()))}
+BOOTSTRAP = {
+    count: [name for name in WANTED if WANTED[name] == count] for count in sorted(set(WANTED.values()))
+}
 
 
 # All models of a study in one job, which takes less than the start of a job for each. Outputs are named when a rule is
