@@ -11,7 +11,8 @@ import pytest
 from astropy.io import fits
 
 from labeltransfer.files.errors import ArchiveError
-from labeltransfer.sources.local import local_catalogs, read_label_table, scan_spectra
+from labeltransfer.sources.labels import read_label_table
+from labeltransfer.sources.local import LabelTables, local_catalogs, scan_spectra
 from labeltransfer.surveys.apogee import ASPCAPFLAG, read_allstar
 from labeltransfer.surveys.lamost import read_catalog, read_spectrum
 
@@ -264,7 +265,7 @@ def label_tables(real_data):
 def test_the_whole_folder_as_a_local_archive(real_data, label_tables, index):
     columns = {"teff": "teff", "logg": "logg", "fe_h": "feh", "ra": "ra", "dec": "dec"}
     survey, reference, rejected = local_catalogs(
-        real_data / "lamost_spectra", label_tables, columns, survey_columns={"feh": "feh"}
+        real_data / "lamost_spectra", LabelTables(label_tables, columns, survey_columns={"feh": "feh"})
     )
     assert len(rejected) == 0
     assert set(survey["id"]) == set(index)
@@ -288,8 +289,8 @@ def test_the_whole_folder_as_a_local_archive(real_data, label_tables, index):
 def test_joining_by_position_finds_the_same_spectra(real_data, label_tables):
     columns = {"teff": "teff", "ra": "ra", "dec": "dec"}
     folder = real_data / "lamost_spectra" / "lamost_layout3_dr10_afg"
-    _, by_obsid, _ = local_catalogs(folder, label_tables, columns)
-    _, by_position, rejected = local_catalogs(folder, label_tables, columns, match="position")
+    _, by_obsid, _ = local_catalogs(folder, LabelTables(label_tables, columns))
+    _, by_position, rejected = local_catalogs(folder, LabelTables(label_tables, columns, match="position"))
     # One star was observed twice: its second labels cannot be told apart by position.
     assert len(by_position) == len(by_obsid) - 1
     assert list(rejected["reason"]) == ["no spectrum for these labels"]

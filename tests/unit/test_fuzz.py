@@ -20,7 +20,7 @@ from labeltransfer.files.parquet import write_parquet
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.files import load_model, load_provenance, save_model
-from labeltransfer.sources.local import read_label_table
+from labeltransfer.sources.labels import read_label_table
 from labeltransfer.spectra.store import iterate, read_stores, write_store
 from labeltransfer.surveys.apogee import read_allstar, read_aspcapstar
 from labeltransfer.surveys.lamost import read_catalog, read_spectrum

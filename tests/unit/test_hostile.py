@@ -17,7 +17,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake_interface_common.exceptions import WorkflowError
 
 from labeltransfer.files import columns as tables
-from labeltransfer.files import fitsfile
+from labeltransfer.files import content
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.files.tables import read_table, write_table
@@ -192,7 +192,7 @@ def bomb(size):
 @pytest.mark.parametrize("reader", READERS)
 def test_gzip_without_end_is_stopped(tmp_path, monkeypatch, reader):
     monkeypatch.setattr(tables, "TABLE_LIMIT", 2**24)
-    monkeypatch.setattr("labeltransfer.synthesis.model_spectra.SIZE_LIMIT", 2**24)
+    monkeypatch.setattr("labeltransfer.synthesis.model_spectra.TABLE_LIMIT", 2**24)
     path = tmp_path / "bomb.fits.gz"
     path.write_bytes(bomb(2**27))
     with pytest.raises(ArchiveError, match="file too large") as caught:
@@ -226,7 +226,7 @@ def test_members_of_a_gzip_file_are_read_to_the_last(tmp_path):
 
 def test_many_members_count_together(tmp_path):
     with pytest.raises(ArchiveError, match="file too large"):
-        fitsfile.gunzip(gzip.compress(bytes(1000)) * 50, "members", 10_000)
+        content.gunzip(gzip.compress(bytes(1000)) * 50, "members", 10_000)
 
 
 # Names.

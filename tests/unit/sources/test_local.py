@@ -8,7 +8,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from labeltransfer.files.errors import ArchiveError
-from labeltransfer.sources.local import local_catalogs, read_label_table, scan_spectra
+from labeltransfer.sources.labels import read_label_table
+from labeltransfer.sources.local import LabelTables, local_catalogs, scan_spectra
 
 COLUMNS = {"teff": "Teff", "fe_h": "feh"}
 
@@ -161,7 +162,7 @@ def test_labels_by_obsid(folder, tmp_path):
     )
     errors = {"teff": "Teff_err", "not asked for": "nothing"}
     survey, reference, rejected = local_catalogs(
-        folder, labels, COLUMNS | {"snr": "snr"}, errors, survey_columns={"teff": "Teff"}
+        folder, LabelTables(labels, COLUMNS | {"snr": "snr"}, errors, survey_columns={"teff": "Teff"})
     )
     assert list(reference["reference_id"]) == ["101006", "101005"]
     assert list(reference["path"]) == [
@@ -192,7 +193,9 @@ def test_labels_by_spectrum_id(folder, tmp_path):
         tmp_path / "labels.csv",
         "file,Teff,feh\nx/y/spec-55859-F5902_sp01-007.fits.gz,1,2\nspec-55859-F5902_sp01-006.fits,3,4\n",
     )
-    _, reference, rejected = local_catalogs(folder, labels, COLUMNS, id_column="file", match="spectrum_id")
+    _, reference, rejected = local_catalogs(
+        folder, LabelTables(labels, COLUMNS, id_column="file", match="spectrum_id")
+    )
     assert list(reference["reference_id"]) == [f"spec-55859-F5902_sp01-00{n}.fits" for n in (7, 6)]
     assert list(reference["teff"]) == [1, 3]
     assert "no spectrum for these labels" not in rejected["reason"]
@@ -203,7 +206,7 @@ def test_labels_by_position(folder, tmp_path):
         tmp_path / "labels.csv", "Teff,feh,RA,de\n1,0,10,20\n2,0,50,20.01\n3,0,59.9999,-30\n4,0,,\n"
     )
     columns = COLUMNS | {"ra": "RA", "dec": "de"}
-    survey, reference, rejected = local_catalogs(folder, labels, columns, match="position")
+    survey, reference, rejected = local_catalogs(folder, LabelTables(labels, columns, match="position"))
     assert list(reference["reference_id"]) == ["row 0", "row 2"]
     # Of two spectra of the first star the nearer one.
     assert list(reference["id"]) == [
@@ -219,9 +222,9 @@ def test_labels_by_position(folder, tmp_path):
         "row 3": "no position",
     }
     # 0.0001 deg in right ascension at -30 deg are 0.31 arcsec, at +20 deg 0.34.
-    _, nearer, _ = local_catalogs(folder, labels, columns, match="position", radius=0.32)
+    _, nearer, _ = local_catalogs(folder, LabelTables(labels, columns, match="position", radius=0.32))
     assert len(nearer) == 2
-    _, nearest, _ = local_catalogs(folder, labels, columns, match="position", radius=0.30)
+    _, nearest, _ = local_catalogs(folder, LabelTables(labels, columns, match="position", radius=0.30))
     assert list(nearest["reference_id"]) == ["row 0"]
     assert len(survey) == 4
 
@@ -229,15 +232,15 @@ def test_labels_by_position(folder, tmp_path):
 def test_wrong_configuration_is_explained(folder, tmp_path):
     labels = put_labels(tmp_path / "labels.csv")
     with pytest.raises(ValueError, match="expected one of obsid"):
-        local_catalogs(folder, labels, COLUMNS, match="name")
+        local_catalogs(folder, LabelTables(labels, COLUMNS, match="name"))
     with pytest.raises(ValueError, match="ra and dec"):
-        local_catalogs(folder, labels, COLUMNS, match="position")
+        local_catalogs(folder, LabelTables(labels, COLUMNS, match="position"))
     with pytest.raises(ArchiveError, match=r"missing column.*'uid'"):
-        local_catalogs(folder, labels, COLUMNS, id_column="uid")
+        local_catalogs(folder, LabelTables(labels, COLUMNS, id_column="uid"))
     with pytest.raises(ArchiveError, match="no labels matched"):
-        local_catalogs(folder, labels, COLUMNS, id_column="Teff")
+        local_catalogs(folder, LabelTables(labels, COLUMNS, id_column="Teff"))
     with pytest.raises(ArchiveError, match="No table of labels"):
         read_label_table([], COLUMNS)
     words = put_labels(tmp_path / "words.csv", "obsid,Teff,feh\n101005,hot,0\n")
     with pytest.raises(ArchiveError, match="'hot'"):
-        local_catalogs(folder, words, COLUMNS)
+        local_catalogs(folder, LabelTables(words, COLUMNS))

@@ -9,10 +9,11 @@ from astropy.io import fits
 from astropy.table import Table
 
 from labeltransfer.files.download import FetchError
+from labeltransfer.files.transfer import Limits
 from labeltransfer.sources import public
 from tests.misbehaving_server import serve
 
-QUICK = {"backoff": 0.01, "retries": 1}
+QUICK = {"limits": Limits(backoff=0.01, retries=1)}
 HEADER = "release,dataset,url,size,checksum,rows,layout,licence,citation,note,token_env"
 GOOD = "lamost-dr2,spectrum,http://a.org/{planid}/{spectrum_id}.gz,,,,L1,free,Luo 2015,tried,"
 
@@ -73,13 +74,11 @@ def test_the_table_of_datasets_is_whole(datasets):
 def test_addresses_as_published(datasets, tmp_path, monkeypatch):
     asked = []
 
-    def collect(wanted, folder, **options):
+    def collect(wanted, folder, limits, **options):
         asked.extend(request[1] for request in wanted)
-        return public.download.ledger_table(
-            [public.download.failed_row(*request[:3], "") for request in wanted]
-        )
+        return public.ledger_table([public.failed_row(*request[:3], "") for request in wanted])
 
-    monkeypatch.setattr(public.download, "fetch_files", collect)
+    monkeypatch.setattr(public, "fetch_files", collect)
     star = spectra("F5902/spec-55859-F5902_sp01-034.fits.gz", obsid=[101])
     for release in ("lamost-dr2", "lamost-dr3", "lamost-dr10"):
         public.fetch_spectra(star, datasets, release, tmp_path)
@@ -157,7 +156,7 @@ def test_other_mistakes_in_the_table(tmp_path):
 
 def test_a_catalogue_is_fetched_under_its_published_name(datasets, archive, tmp_path):
     faults = {"/catdl?name=dr2_stellar.fits.gz": ["html", "503"]}
-    options = QUICK | {"retries": 5}
+    options = {"limits": Limits(backoff=0.01)}
     with serve(archive, faults) as server:
         path, ledger = public.fetch_catalog(
             datasets, "lamost-dr2", tmp_path / "here", base_url=server.url, **options
@@ -207,7 +206,12 @@ def test_spectra_in_the_layout_of_dr2(datasets, archive, tmp_path):
     ]
     with serve(archive, {"/sas/fits/GAC*": ["drop", "503"]}) as server:
         ledger = public.fetch_spectra(
-            spectra(*names), datasets, "lamost-dr2", tmp_path / "here", base_url=server.url, backoff=0.01
+            spectra(*names),
+            datasets,
+            "lamost-dr2",
+            tmp_path / "here",
+            base_url=server.url,
+            limits=Limits(backoff=0.01),
         )
     assert list(ledger["path"]) == names
     assert [name.rpartition("/")[2].removesuffix(".gz") for name in names] == list(ledger["key"])
@@ -285,7 +289,7 @@ def test_a_whole_survey_with_everything_going_wrong(datasets, archive, tmp_path)
         for name, (first, second) in zip(names, itertools.product(mischief, mischief[:6]), strict=False)
     }
     with serve(archive, faults) as server:
-        options = {"base_url": server.url, "backoff": 0.001}
+        options = {"base_url": server.url, "limits": Limits(backoff=0.001)}
         ledger = public.fetch_spectra(spectra(*names), datasets, "lamost-dr2", tmp_path / "here", **options)
     assert set(ledger["status"]) == {"ok"}
     assert ledger["attempts"].max() >= 3

@@ -21,7 +21,8 @@ from labeltransfer.spectra.prepare import (
     signal_to_noise,
 )
 from labeltransfer.spectra.store import read_stores, write_store
-from labeltransfer.surveys.lamost import Spectrum, read_spectrum
+from labeltransfer.surveys.base import Spectrum
+from labeltransfer.surveys.lamost import read_spectrum
 
 GRID = common_grid()
 WINDOWS = [Window("air", 7590.0, 7705.0, "observed", ""), Window("core", 5000.0, 5020.0, "rest", "")]
@@ -46,8 +47,7 @@ def observed(seed=0, snr=50.0, n=3909):
 def spectrum(data, z=1e-4):
     flux, ivar, wavelength, andmask, ormask = data.copy()
     andmask, ormask = andmask.astype(np.uint32), ormask.astype(np.uint32)
-    numbers = (z, 0.0, 1, 55859, "F5902", 1, 1, "", 10.0, 10.0, 50.0)
-    return Spectrum(wavelength, flux, ivar, andmask, ormask, *numbers, "L2", "spec-55859-F5902_sp01-001.fits")
+    return Spectrum(wavelength, flux, ivar, andmask, ormask, z, 0.0, "spec-55859-F5902_sp01-001.fits")
 
 
 def write_file(path, data, z=1e-4):

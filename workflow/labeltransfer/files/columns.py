@@ -4,21 +4,17 @@ import csv
 import difflib
 import io
 import mmap
-import re
-from string import Formatter
 
 import numpy as np
-import pandas as pd
-import pyarrow
-from pyarrow import parquet
 
 from labeltransfer.files import fitsfile
-from labeltransfer.files.errors import refusal
+from labeltransfer.files.content import TABLE_LIMIT, open_plain
+from labeltransfer.files.errors import FETCH_AGAIN, refusal
+
+# What only some tables need (pandas, pyarrow) is loaded for these: whoever reads spectra imports this module too.
 
 WRITE_AGAIN = "Fetch or write the table again."
 BLOCK = 65_536
-TABLE_LIMIT = 4 * 2**30
-SAFE_NAME = r"[A-Za-z0-9_+][A-Za-z0-9_+.\-]*"
 
 
 def read_columns(path, choose, delimiter=None, texts=()):
@@ -59,7 +55,7 @@ def iterate_columns(path, choose, delimiter=None, texts=()):
         Name -> array. A column of text may have numbers only in one block and words in another: `numbers`,
         `integers` and `strings` make one kind of them.
     """
-    with fitsfile.open_plain(path, TABLE_LIMIT) as file:
+    with open_plain(path, TABLE_LIMIT) as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         start = data[:512]
         if start.startswith(b"PAR1"):
@@ -116,6 +112,8 @@ def numbers(column):
     if column.dtype.kind in "biuf":
         values = column.astype(float)
     else:
+        import pandas as pd
+
         values = pd.to_numeric(pd.Series(column), errors="coerce").to_numpy(float, na_value=np.nan)
     return np.where(np.isfinite(values) & (values > -9000), values, np.nan)
 
@@ -155,60 +153,12 @@ def strings(column):
     return column.astype(str).astype(object) if column.dtype.kind != "O" else column
 
 
-def fill_pattern(pattern, columns):
-    """Fill ``"{name}/file-{other:03d}.fits"`` for each row.
-
-    Parameters
-    ----------
-    pattern : str
-        Column names in braces, formatted as by `str.format`.
-    columns : dict
-        Name -> array (n_row,); more than the pattern needs do no harm.
-
-    Returns
-    -------
-    str array (n_row,)
-
-    Raises
-    ------
-    ValueError
-        Where the pattern names what there is not.
-    """
-    used = fields(pattern)
-    if not set(used) <= set(columns):
-        raise ValueError(f"the pattern {pattern!r} may use {', '.join(columns)} in braces, and nothing else")
-    n_row = len(next(iter(columns.values())))
-    # In blocks, so that there is never an object for each row of a long catalogue.
-    blocks = [np.zeros(0, dtype="U1")]
-    for start in range(0, n_row, BLOCK):
-        rows = zip(*(columns[name][start : start + BLOCK].tolist() for name in used), strict=True)
-        blocks.append(np.array([pattern.format(**dict(zip(used, row, strict=True))) for row in rows]))
-    return np.concatenate(blocks)
-
-
-def fields(pattern):
-    """Names in braces in `pattern`, each once."""
-    names = [field for _, field, _, _ in Formatter().parse(pattern) if field is not None]
-    return list(dict.fromkeys(names))
-
-
-def safe_names(names):
-    """Tell which strings can be file names anywhere.
-
-    They have letters, digits and ``_ + - .`` only, do not start with a dot or dash, and lack ``..``.
-
-    Parameters
-    ----------
-    names : array of str
-        Shape (n,).
-
-    Returns
-    -------
-    bool array (n,)
-    """
-    codes, unique = pd.factorize(np.asarray(names, dtype=object), use_na_sentinel=False)
-    good = [re.fullmatch(SAFE_NAME, str(name)) is not None and ".." not in str(name) for name in unique]
-    return np.array(good, dtype=bool)[codes]
+def check_single(columns, path):
+    """Raise `ArchiveError` ('missing column') unless each of the columns has one value per row."""
+    for name, values in columns.items():
+        if values.ndim != 1:
+            found = f"vectors of shape {values.shape[1:]}"
+            raise refusal(path, "missing column", f"{name} to be single values", found, FETCH_AGAIN)
 
 
 def _fits_columns(data, path, choose):
@@ -235,6 +185,9 @@ def _native(array):
 
 
 def _parquet_columns(file, path, choose):
+    import pyarrow
+    from pyarrow import parquet
+
     try:
         table = parquet.ParquetFile(file)
         chosen = list(choose(table.schema_arrow.names))
@@ -246,6 +199,8 @@ def _parquet_columns(file, path, choose):
 
 
 def _text_columns(file, data, path, choose, delimiter, texts):
+    import pandas as pd
+
     first, offset = _first_line(data)
     if b"\0" in data[:4096] or not first:
         cure = "Give a FITS, Parquet or text table."

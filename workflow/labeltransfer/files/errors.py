@@ -1,5 +1,8 @@
 """The error that every reader of survey files raises, with a reason short enough for the ledger."""
 
+# Cures that many refusals have in common.
+FETCH_AGAIN = "Fetch the file again."
+
 
 class ArchiveError(ValueError):
     """A survey file that cannot be used.

@@ -1,164 +1,28 @@
-"""FITS files of unknown quality, quickly: bytes in, headers and arrays out, nothing believed unchecked.
+"""FITS of unknown quality, quickly: a file's bytes in, headers and arrays out, nothing believed unchecked.
 
 astropy parses the headers. The arrays are views of the file's bytes, made only after the header's sizes have
 been found to fit into the file: a damaged header cannot ask for memory, and a table of one row costs no more
 than an image (building an astropy table HDU would take most of the time of reading a spectrum).
 """
 
-import contextlib
 import math
-import mmap
-import os
 import re
-import stat
-import tempfile
-import zlib
 
 import numpy as np
 from astropy.io import fits
 
-from labeltransfer.files.errors import refusal
+from labeltransfer.files.content import SPECTRUM_LIMIT
+from labeltransfer.files.errors import FETCH_AGAIN, refusal
 
 BLOCK = 2880
 CARD = 80
-SPECTRUM_LIMIT = 64 * 2**20
 HEADER_LIMIT = 200 * BLOCK
-_PIECE = 2**20
 MOST_AXES = 32
-
-GZIP = b"\x1f\x8b"
-FETCH_AGAIN = "Fetch the file again."
 
 _IMAGE_TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _COLUMN_TYPES = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8"}
 _COLUMN_TYPES |= {"M": ">c16", "P": ">i4", "Q": ">i8"}
 _PLAIN_TEXT = bytes(code if 32 <= code < 127 else 32 for code in range(256))
-
-
-def read_bytes(path, limit=SPECTRUM_LIMIT):
-    """Read a file, unzipped if its first bytes say gzip whatever its name is.
-
-    Parameters
-    ----------
-    path : str or path
-        An ordinary file.
-    limit : int
-        Most bytes that are accepted, before and after decompression.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ArchiveError
-        Reasons 'no such file', 'not a regular file', 'cannot be read', 'empty file', 'file too large',
-        'truncated gzip', 'damaged gzip'.
-    """
-    with _opened(path) as file:
-        if os.fstat(file.fileno()).st_size > limit:
-            raise _too_large(path, limit)
-        raw = file.read()
-    return gunzip(raw, path, limit) if raw.startswith(GZIP) else raw
-
-
-def gunzip(raw, path, limit=SPECTRUM_LIMIT):
-    """Unzip `raw`, the gzip content of `path`, to at most `limit` bytes; errors as in `read_bytes`."""
-    members, room, rest = [], limit + 1, memoryview(raw)
-    # A gzip file may have several members one after another; what follows them and is none is ignored.
-    while rest[:2] == GZIP:
-        # The output limit stops a file that would unpack without end before it fills the memory.
-        inflate = zlib.decompressobj(wbits=31)
-        try:
-            members.append(inflate.decompress(rest, room))
-        except zlib.error as error:
-            raise refusal(path, "damaged gzip", "gzip data", str(error), FETCH_AGAIN) from None
-        room -= len(members[-1])
-        if room <= 0:
-            raise _too_large(path, limit)
-        if not inflate.eof:
-            found = f"{len(raw)} bytes"
-            raise refusal(path, "truncated gzip", "the end of the gzip data", found, FETCH_AGAIN)
-        rest = rest[len(rest) - len(inflate.unused_data) :]
-    data = members[0] if len(members) == 1 else b"".join(members)
-    if not data:
-        raise refusal(path, "empty file", "a FITS file", "0 bytes inside gzip", FETCH_AGAIN)
-    return data
-
-
-def open_plain(path, limit):
-    """Open a file for reading, unzipped into a temporary one if its first bytes say gzip.
-
-    Nothing of the content is held in memory, however large it is; parameters and errors as for `read_bytes`.
-    """
-    file = _opened(path)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(file)
-        start = file.read(2)
-        file.seek(0)
-        # What is plain takes no more room than it has; only gzip can grow.
-        if start == GZIP:
-            return _unzipped(file, path, limit)
-        stack.pop_all()
-    return file
-
-
-def _unzipped(file, path, limit):
-    with contextlib.ExitStack() as stack:
-        plain = stack.enter_context(tempfile.TemporaryFile())
-        rest = file.read(_PIECE)
-        while rest[:2] == GZIP:
-            inflate = zlib.decompressobj(wbits=31)
-            while not inflate.eof:
-                try:
-                    piece = inflate.decompress(rest, _PIECE)
-                except zlib.error as error:
-                    raise refusal(path, "damaged gzip", "gzip data", str(error), FETCH_AGAIN) from None
-                plain.write(piece)
-                if plain.tell() > limit:
-                    raise _too_large(path, limit)
-                rest = inflate.unconsumed_tail or (b"" if inflate.eof else file.read(_PIECE))
-                if not (rest or piece or inflate.eof):
-                    found = f"{file.tell()} bytes"
-                    raise refusal(path, "truncated gzip", "the end of the gzip data", found, FETCH_AGAIN)
-            rest = inflate.unused_data
-            rest += file.read(_PIECE) if len(rest) < 2 else b""
-        if not plain.tell():
-            raise refusal(path, "empty file", "a FITS file", "0 bytes inside gzip", FETCH_AGAIN)
-        plain.seek(0)
-        stack.pop_all()
-    return plain
-
-
-def map_bytes(path, limit):
-    """Like `read_bytes`, but mapped, so that only what is used of it is read."""
-    with open_plain(path, limit) as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _opened(path):
-    # Looked at before opening: a pipe or a device would be read without end.
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        raise refusal(
-            path, "no such file", "a file", "nothing", "Check the path, or fetch the file."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise refusal(path, "cannot be read", "a readable file", error, "Check the path.") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise refusal(path, "not a regular file", "a file", "a folder or a device", "Check the path.")
-    if status.st_size == 0:
-        raise refusal(path, "empty file", "a FITS file or a table", "0 bytes", FETCH_AGAIN)
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise refusal(path, "cannot be read", "a readable file", error, "Check its permissions.") from None
-
-
-def _too_large(path, limit):
-    found = f"more than {limit / 2**20:.0f} MiB"
-    return refusal(path, "file too large", "a file of reasonable size", found, "Check what this file is.")
 
 
 def check_fits(data, path):
@@ -280,31 +144,6 @@ def text(header, keyword):
     return str(header_value(header, keyword, "")).strip()
 
 
-def printable(names, longest=100):
-    r"""Names as every table and screen can hold them.
-
-    Parameters
-    ----------
-    names : array of str, shape (n,)
-    longest : int
-        Characters that are kept, so that one absurd name does not widen a column of millions of rows.
-
-    Returns
-    -------
-    names : array of str objects, shape (n,)
-        What is not printable ASCII written as Python writes it (``\n``, ``\xe9``).
-    changed : bool array, shape (n,)
-    """
-    plain = np.array([_printable(str(name), longest) for name in names], dtype=object)
-    return plain, plain != np.asarray(names, dtype=object)
-
-
-def _printable(name, longest):
-    name = name[: longest + 1]
-    name = name if name.isascii() and name.isprintable() else ascii(name)[1:-1]
-    return name if len(name) <= longest else name[: longest - 3] + "..."
-
-
 def image(header, data, start):
     """The array of an image unit, in numpy's order of axes; a view unless the header asks for scaling."""
     shape = [integer(header, f"NAXIS{axis}") for axis in range(integer(header, "NAXIS"), 0, -1)]
@@ -364,14 +203,6 @@ def column(header, data, start, place):
     within = [np.dtype(kind).itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     array = np.ndarray((n_row, *shape), kind, data, start + offset, (row_bytes, *within))
     return _scaled(array, header, f"TSCAL{index}", f"TZERO{index}")
-
-
-def check_single(columns, path):
-    """Raise `ArchiveError` ('missing column') unless each of the columns has one value per row."""
-    for name, values in columns.items():
-        if values.ndim != 1:
-            found = f"vectors of shape {values.shape[1:]}"
-            raise refusal(path, "missing column", f"{name} to be single values", found, FETCH_AGAIN)
 
 
 def _scaled(array, header, scale, zero):

@@ -1,92 +1,34 @@
-"""One's own archive: a folder of spectra in any LAMOST layout, and tables of labels for some of them."""
+"""One's own archive: a folder of spectra of a survey, and tables of labels for some of them."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from astropy.table import Table, vstack
 from scipy.spatial import cKDTree
 
-from labeltransfer.files import columns as tables
-from labeltransfer.files import fitsfile
+from labeltransfer.files.columns import integers, strings, uncertainties
 from labeltransfer.files.errors import ArchiveError, refusal
+from labeltransfer.files.names import printable
 from labeltransfer.files.rejected import rejected_rows
-from labeltransfer.surveys.lamost import SURVEY_LABELS, describe, on_sky, read_spectrum
+from labeltransfer.sources.labels import read_label_table, real_column
+from labeltransfer.surveys.base import describe
+from labeltransfer.surveys.registry import get_survey
+from labeltransfer.surveys.sky import on_sky, unit_vectors
 
 CHECK_PATH = "Check the path in the configuration."
 MATCHES = ("obsid", "spectrum_id", "position")
 _NOT_LABELS = ("ra", "dec", "snr")
+_COLUMNS = {"id": str, "path": str, "spectrum_id": str, "obsid": np.int64, "lmjd": np.int64}
+_COLUMNS |= {"ra": float, "dec": float, "snrg": float, "redshift": float, "layout": str}
 _BLOCK = 4096  # files whose rows are Python objects at a time
 
 
-def read_label_table(path, columns, delimiter=None, texts=()):
-    """Read columns of one or several tables of labels under our names.
-
-    Parameters
-    ----------
-    path : path or sequence of paths
-        FITS, Parquet, or text separated by ``|``, tab, comma, semicolon or blanks. Several tables, which all
-        need the columns, are put one below the other.
-    columns : dict
-        Our name -> the table's column.
-    delimiter : str, optional
-        Of a text table, where guessing is not wanted.
-    texts : sequence of str
-        Our names of columns that are text even if they look like numbers.
-
-    Returns
-    -------
-    Table
-        Our names. Whole numbers stay int64, other numbers are float64 with NaN for what is missing (blank,
-        -9999, not a number); columns without any number are str.
-
-    Raises
-    ------
-    ArchiveError
-        Where a file is no table, has no rows, or lacks a column; the message lists what exists.
-    """
-    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
-    if not paths:
-        raise ArchiveError("No table of labels was given: name at least one file.", "no such file")
-    pieces = []
-    for one in paths:
-        chosen = {}
-
-        def choose(names, one=one, chosen=chosen):
-            chosen.update(tables.pick(one, names, columns.values()))
-            return list(dict.fromkeys(chosen.values()))
-
-        found = tables.read_columns(one, choose, delimiter, [columns[name].lower() for name in texts])
-        pieces.append({name: found[chosen[theirs]] for name, theirs in columns.items()})
-    table = Table()
-    for name in columns:
-        parts = [piece[name] for piece in pieces]
-        if any(part.ndim > 1 for part in parts):
-            cure = "Write its numbers into columns of their own."
-            raise refusal(
-                paths[0], "missing column", f"{columns[name]!r} with one number per row", "vectors", cure
-            )
-        if name in texts:
-            table[name] = np.concatenate([tables.strings(part) for part in parts]).astype(str)
-        else:
-            table[name] = _one_kind(parts)
-    return table
-
-
-def _one_kind(parts):
-    column = tables.joined(parts)
-    if column.dtype.kind in "iu" and column.min() > -9000:
-        return column.astype(np.int64)
-    values = tables.numbers(column)
-    if np.isfinite(values).any() or column.dtype.kind != "O":
-        return values
-    return column.astype(str)
-
-
-def scan_spectra(folder, workers=1):
+def scan_spectra(folder, workers=1, survey="lamost"):
     """Read every spectrum below a folder once and list them.
 
     Parameters
@@ -95,15 +37,17 @@ def scan_spectra(folder, workers=1):
         All files named ``*.fits`` or ``*.fits.gz`` in it and in the folders below it are tried.
     workers : int, optional
         Threads that read; the answer does not depend on them.
+    survey : str, optional
+        Name of the survey that the spectra are of.
 
     Returns
     -------
-    survey : Table
+    spectra : Table
         One row per readable spectrum in the order of the paths: id and path (relative to the folder, since
         a file name may recur in several folders), spectrum_id (published name), obsid, lmjd, ra, dec [deg],
-        snrg, redshift (NaN if unknown), layout, and the columns of `SURVEY_LABELS`, NaN.
+        snrg, redshift (NaN if unknown), layout, and the columns of the survey's labels, NaN.
     rejected : Table
-        id (path relative to the folder), catalog, stage, reason of the others: as `lamost.read_spectrum`, or
+        id (path relative to the folder), catalog, stage, reason of the others: as the survey's `read_spectrum`, or
         'no position', 'unsafe file name'.
 
     Raises
@@ -111,7 +55,7 @@ def scan_spectra(folder, workers=1):
     ArchiveError
         Where there is no such folder or no such file in it.
     """
-    folder = Path(folder)
+    folder, survey = Path(folder), get_survey(survey)
     if not folder.is_dir():
         raise refusal(folder, "no such folder", "a folder of spectra", "none", CHECK_PATH)
     # Folders in sorted order too, and links to folders not followed, so that a loop cannot trap us.
@@ -128,35 +72,34 @@ def scan_spectra(folder, workers=1):
             *(
                 _scanned(
                     paths[start : start + _BLOCK],
-                    pool.map(_row, repeat(folder), paths[start : start + _BLOCK]),
+                    pool.map(
+                        _row, repeat(folder), paths[start : start + _BLOCK], repeat(survey.read_spectrum)
+                    ),
                 )
                 for start in range(0, len(paths), _BLOCK)
             ),
             strict=True,
         )
-    survey = vstack(blocks)
-    for name in [name for name in SURVEY_LABELS if name not in survey.colnames]:
-        survey[name] = np.full(len(survey), np.nan)
-    describe(survey)
-    return survey, vstack(lost)
+    spectra = vstack(blocks)
+    for name in [name for name in survey.labels if name not in spectra.colnames]:
+        spectra[name] = np.full(len(spectra), np.nan)
+    describe(spectra, survey.labels)
+    return spectra, vstack(lost)
 
 
 def _scanned(paths, found):
-    """Tables of the spectra and of the other files among some paths."""
+    """Tables of the spectra and of the other files among some paths; `found` as from `_row`."""
     found = list(found)
     rows = [row for row in found if not isinstance(row, str)]
     lost = [(path, row) for path, row in zip(paths, found, strict=True) if isinstance(row, str)]
-    names = ("id", "path", "spectrum_id", "obsid", "lmjd", "ra", "dec", "snrg", "redshift", "layout")
-    kinds = (str, str, str, np.int64, np.int64, float, float, float, float, str)
-    columns = zip(*rows, strict=True) if rows else [[] for _ in names]
-    survey = Table(
-        {name: np.array(column, dtype=kind) for name, kind, column in zip(names, kinds, columns, strict=True)}
+    spectra = Table(
+        {name: np.array([row[name] for row in rows], dtype=kind) for name, kind in _COLUMNS.items()}
     )
     ids = [ascii(path)[1:-1] for path, _ in lost]
-    return survey, rejected_rows(ids, "survey", "catalogue", [reason for _, reason in lost])
+    return spectra, rejected_rows(ids, "survey", "catalogue", [reason for _, reason in lost])
 
 
-def _row(folder, path):
+def _row(folder, path, read_spectrum):
     """The survey row of one file, or the reason why there is none."""
     if not (path.isascii() and path.isprintable()):
         return "unsafe file name"
@@ -166,29 +109,18 @@ def _row(folder, path):
         return error.reason
     if not on_sky(found.ra, found.dec):
         return "no position"
-    identity = (path, path, found.spectrum_id, found.obsid, found.lmjd)
-    return (*identity, found.ra, found.dec, found.snrg, found.redshift, found.layout)
+    return {name: getattr(found, name) for name in _COLUMNS if name in found._fields} | {
+        "id": path,
+        "path": path,
+    }
 
 
-def local_catalogs(
-    folder,
-    label_table,
-    columns,
-    errors=None,
-    id_column=None,
-    match="obsid",
-    survey_columns=None,
-    radius=3.0,
-    delimiter=None,
-    workers=1,
-):
-    """Join a folder of spectra with tables of labels.
+class LabelTables(NamedTuple):
+    """Tables of labels, what their columns mean, and how their rows find the spectra.
 
-    Parameters
+    Attributes
     ----------
-    folder : str or path
-        Of spectra, see `scan_spectra`.
-    label_table : path or sequence of paths
+    paths : path or sequence of paths
         See `read_label_table`.
     columns : dict
         Label -> column, and where the table has them snr, ra and dec [deg].
@@ -206,8 +138,31 @@ def local_catalogs(
         Arcsec.
     delimiter : str, optional
         Of text tables.
+    """
+
+    paths: object
+    columns: dict
+    errors: dict | None = None
+    id_column: str | None = None
+    match: str = "obsid"
+    survey_columns: dict | None = None
+    radius: float = 3.0
+    delimiter: str | None = None
+
+
+def local_catalogs(folder, labels, workers=1, survey="lamost"):
+    """Join a folder of spectra with tables of labels.
+
+    Parameters
+    ----------
+    folder : str or path
+        Of spectra, see `scan_spectra`.
+    labels : LabelTables
+        What is known of some of them.
     workers : int, optional
         Threads that read spectra.
+    survey : str, optional
+        Name of the survey that the spectra are of.
 
     Returns
     -------
@@ -225,72 +180,94 @@ def local_catalogs(
     ------
     ArchiveError
         Where a table cannot be used, or no labels belong to any spectrum.
+    ValueError
+        Where `match` is none of `MATCHES`, or lacks the columns that it needs.
     """
-    if match not in MATCHES:
-        raise ValueError(f"match is {match!r}: expected one of {', '.join(MATCHES)}")
-    if match == "position" and not {"ra", "dec"} <= set(columns):
-        raise ValueError("match by position needs the columns ra and dec of the label table: map them")
-    survey_columns = survey_columns or {}
-    columns = columns | {f"{name}_err": column for name, column in (errors or {}).items() if name in columns}
-    wanted = {f"label {name}": column for name, column in columns.items()}
-    wanted |= {f"survey {name}": column for name, column in survey_columns.items()}
-    if match != "position" or id_column:
-        wanted["id"] = id_column or match
-    texts = ["id"] if "id" in wanted and match != "obsid" else []
-    table = read_label_table(label_table, wanted, delimiter, texts)
-    survey, rejected = scan_spectra(folder, workers)
-
-    n_label = len(table)
+    labels, columns = _checked(labels)
+    table = _read_labels(labels, columns)
+    spectra, rejected = scan_spectra(folder, workers, survey)
     # What FITS cannot hold is escaped: labels of such a name go on, and are found by it in the ledger.
-    ids, _ = fitsfile.printable(_label_ids(table, match), longest=255)
-    if match == "position":
-        sky = [np.asarray(table[f"label {name}"], dtype=float) for name in ("ra", "dec")]
-        label_row, separation = _nearest(survey["ra"], survey["dec"], *sky, radius)
-        reason = np.where(on_sky(*sky), "", "no position").astype(object)
-    else:
-        keys = np.asarray(survey[match]).astype(str).astype(object)
-        reason = np.where(ids == "", "no identifier", "").astype(object)
-        again = pd.Series(ids).duplicated().to_numpy() & (ids != "")
-        reason[again] = "duplicate label row"
-        rows = pd.Series(np.arange(n_label), index=ids)[reason == ""]
-        label_row = rows.reindex(keys).fillna(-1).to_numpy(dtype=np.int64)
-        separation = np.zeros(len(survey))
+    ids, _ = printable(_label_ids(table, labels.match), longest=255)
+    find = _find_by_position if labels.match == "position" else _find_by_id
+    label_row, separation, reason = find(table, ids, spectra, labels)
 
-    labelled = np.flatnonzero(label_row >= 0)
-    first = pd.DataFrame({"row": label_row[labelled], "separation": separation[labelled]}, index=labelled)
-    survey_row = (
-        first.sort_values(["row", "separation"], kind="stable").drop_duplicates("row").index.to_numpy()
-    )
+    survey_row = _one_spectrum_each(label_row, separation)
     if not len(survey_row):
-        found = f"labels of {', '.join(ids[:3])} and spectra {', '.join(survey['spectrum_id'][:3])}"
-        cure = f"Check id_column and match ({match}), and that labels and spectra belong together."
-        raise refusal(label_table, "no labels matched", "labels of the spectra in the folder", found, cure)
+        found = f"labels of {', '.join(ids[:3])} and spectra {', '.join(spectra['spectrum_id'][:3])}"
+        cure = f"Check id_column and match ({labels.match}), and that labels and spectra belong together."
+        expected = "labels of the spectra in the folder"
+        raise refusal(labels.paths, "no labels matched", expected, found, cure)
     chosen = label_row[survey_row]
     without = reason == ""
     without[chosen] = False
     reason[without] = "no spectrum for these labels"
 
-    for name, theirs in survey_columns.items():
-        values = _real(table, f"survey {name}", theirs, label_table)
+    for name, theirs in labels.survey_columns.items():
+        values = real_column(table, f"survey {name}", theirs, labels.paths)
         known = np.where(label_row >= 0, values[label_row], np.nan)
-        survey[name] = np.where(
-            np.isfinite(known), known, survey[name] if name in survey.colnames else np.nan
-        )
-    describe(survey)
+        before = spectra[name] if name in spectra.colnames else np.nan
+        spectra[name] = np.where(np.isfinite(known), known, before)
+    describe(spectra, get_survey(survey).labels)
 
-    reference = _reference(table[chosen], ids[chosen], survey[survey_row], columns, label_table)
+    reference = _reference(table[chosen], ids[chosen], spectra[survey_row], columns, labels.paths)
     reference["survey_row"] = survey_row
     lost = rejected_rows(ids[reason != ""], "reference", "catalogue", reason[reason != ""])
-    return survey, reference, vstack([rejected, lost]) if len(rejected) else lost
+    return spectra, reference, vstack([rejected, lost]) if len(rejected) else lost
+
+
+def _checked(labels):
+    """The label tables with dicts for what is not given, and their columns with those of the errors."""
+    if labels.match not in MATCHES:
+        raise ValueError(f"match is {labels.match!r}: expected one of {', '.join(MATCHES)}")
+    if labels.match == "position" and not {"ra", "dec"} <= set(labels.columns):
+        raise ValueError("match by position needs the columns ra and dec of the label table: map them")
+    labels = labels._replace(errors=labels.errors or {}, survey_columns=labels.survey_columns or {})
+    errors = {f"{name}_err": theirs for name, theirs in labels.errors.items() if name in labels.columns}
+    return labels, labels.columns | errors
+
+
+def _read_labels(labels, columns):
+    """Columns ``label NAME``, ``survey NAME`` and, where spectra are named, ``id``."""
+    wanted = {f"label {name}": column for name, column in columns.items()}
+    wanted |= {f"survey {name}": column for name, column in labels.survey_columns.items()}
+    if labels.match != "position" or labels.id_column:
+        wanted["id"] = labels.id_column or labels.match
+    texts = ["id"] if "id" in wanted and labels.match != "obsid" else []
+    return read_label_table(labels.paths, wanted, labels.delimiter, texts)
+
+
+def _find_by_position(table, ids, spectra, labels):
+    """For each spectrum its row of labels (-1: none) and how far it is; for each row a reason against it."""
+    sky = [np.asarray(table[f"label {name}"], dtype=float) for name in ("ra", "dec")]
+    label_row, separation = _nearest(spectra["ra"], spectra["dec"], *sky, labels.radius)
+    return label_row, separation, np.where(on_sky(*sky), "", "no position").astype(object)
+
+
+def _find_by_id(table, ids, spectra, labels):
+    """As `_find_by_position`, by names; the first row of a name counts."""
+    keys = np.asarray(spectra[labels.match]).astype(str).astype(object)
+    reason = np.where(ids == "", "no identifier", "").astype(object)
+    again = pd.Series(ids).duplicated().to_numpy() & (ids != "")
+    reason[again] = "duplicate label row"
+    rows = pd.Series(np.arange(len(table)), index=ids)[reason == ""]
+    label_row = rows.reindex(keys).fillna(-1).to_numpy(dtype=np.int64)
+    return label_row, np.zeros(len(spectra)), reason
+
+
+def _one_spectrum_each(label_row, separation):
+    """For each row of labels that has spectra, the nearest or else the first of them, in the order of the labels."""
+    labelled = np.flatnonzero(label_row >= 0)
+    found = pd.DataFrame({"row": label_row[labelled], "separation": separation[labelled]}, index=labelled)
+    return found.sort_values(["row", "separation"], kind="stable").drop_duplicates("row").index.to_numpy()
 
 
 def _label_ids(table, match):
     if "id" not in table.colnames:
         return np.array([f"row {row}" for row in range(len(table))], dtype=object)
     if match == "obsid":
-        numbers = tables.integers(table["id"].data)
-        return np.where(numbers < 0, "", numbers.astype(str)).astype(object)
-    ids = tables.strings(table["id"].data)
+        obsids = integers(table["id"].data)
+        return np.where(obsids < 0, "", obsids.astype(str)).astype(object)
+    ids = strings(table["id"].data)
     if match == "spectrum_id":
         return np.array([PurePath(name).name.removesuffix(".gz") for name in ids], dtype=object)
     return ids
@@ -306,14 +283,14 @@ def _reference(labels, ids, spectra, columns, path):
     for name, theirs in columns.items():
         if name in errors or name in _NOT_LABELS:
             continue
-        reference[name] = _real(labels, f"label {name}", theirs, path)
+        reference[name] = real_column(labels, f"label {name}", theirs, path)
         error = f"{name}_err"
         if error in columns:
-            reference[error] = tables.uncertainties(_real(labels, f"label {error}", columns[error], path))
+            reference[error] = uncertainties(real_column(labels, f"label {error}", columns[error], path))
         else:
             reference[error] = np.nan
     has_snr = "snr" in columns
-    reference["snr"] = _real(labels, "label snr", columns["snr"], path) if has_snr else spectra["snrg"]
+    reference["snr"] = real_column(labels, "label snr", columns["snr"], path) if has_snr else spectra["snrg"]
     for name in ("aspcapflag", "starflag", "extratarg"):
         reference[name] = np.zeros(len(labels), dtype=np.int64)
     reference["aspcap_path"] = np.full(len(labels), "", dtype=str)
@@ -322,28 +299,13 @@ def _reference(labels, ids, spectra, columns, path):
     return reference
 
 
-def _real(table, name, column, path):
-    values = table[name].data
-    if values.dtype.kind not in "iuf":
-        cure = "Correct the column mapping."
-        raise refusal(
-            path, "missing column", f"numbers in column {column!r}", f"text such as {values[0]!r}", cure
-        )
-    return values.astype(float)
-
-
 def _nearest(ra, dec, label_ra, label_dec, radius):
     """For each spectrum the row of the nearest labels within `radius` arcsec (-1: none) and its distance."""
     good = np.flatnonzero(on_sky(label_ra, label_dec))
     label_row, separation = np.full(len(ra), -1), np.full(len(ra), np.inf)
     if len(good) and len(ra):
-        tree = cKDTree(_unit_vectors(label_ra[good], label_dec[good]))
-        chord, index = tree.query(_unit_vectors(np.asarray(ra), np.asarray(dec)))
+        tree = cKDTree(unit_vectors(label_ra[good], label_dec[good]))
+        chord, index = tree.query(unit_vectors(np.asarray(ra), np.asarray(dec)))
         separation = np.degrees(2 * np.arcsin(np.clip(chord / 2, 0, 1))) * 3600
         label_row = np.where(separation <= radius, good[index], -1)
     return label_row, separation
-
-
-def _unit_vectors(ra, dec):
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

@@ -4,17 +4,19 @@ import csv
 import functools
 import os
 import re
-from datetime import date, timedelta
 from pathlib import Path
-from string import Formatter
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import numpy as np
 from astropy.table import vstack
 
-from labeltransfer.files import columns as tables
-from labeltransfer.files import download
+from labeltransfer.files.content import TABLE_LIMIT
+from labeltransfer.files.download import FetchError, fetch_files, ledger_table
+from labeltransfer.files.names import fields, safe_names
+from labeltransfer.files.transfer import Limits, failed_row
+from labeltransfer.files.verify import CHECKSUM, verify_fits
+from labeltransfer.surveys.registry import get_survey
 
 # Placeholders that an address of each kind may have, and those of which it needs one.
 PLACEHOLDERS = {
@@ -23,8 +25,7 @@ PLACEHOLDERS = {
     "allstar": ({"token"}, set()),
     "aspcapstar": ({"location_id", "apogee_id", "token"}, {"apogee_id"}),
 }
-SPECTRUM_ID = rf"spec-(?P<lmjd>[0-9]{{5}})-(?P<planid>{tables.SAFE_NAME})_sp[0-9]{{2}}-[0-9]{{3}}\.fits"
-LARGEST_SPECTRUM = 20e6
+LARGEST_SPECTRUM = 20e6  # bytes
 
 
 class Dataset(NamedTuple):
@@ -89,7 +90,7 @@ def read_datasets(path):
     return datasets
 
 
-def fetch_catalog(datasets, release, folder, **options):
+def fetch_catalog(datasets, release, folder, base_url=None, limits=None):
     """Fetch the catalogue of stellar parameters of a LAMOST release.
 
     Parameters
@@ -100,8 +101,10 @@ def fetch_catalog(datasets, release, folder, **options):
         For example 'lamost-dr2'.
     folder : str or Path
         Where to; the file keeps its published name.
-    **options
-        `base_url`: another server (a mirror) with the same paths. The rest goes to `download.fetch_files`.
+    base_url : str, optional
+        Another server (a mirror) with the same paths.
+    limits : Limits, optional
+        As for `download.fetch_files`.
 
     Returns
     -------
@@ -117,22 +120,22 @@ def fetch_catalog(datasets, release, folder, **options):
     KeyError
         If the table has no such release.
     """
-    return _fetch_one(datasets, release, "stellar_catalog", folder, **options)
+    return _fetch_one(datasets, release, "stellar_catalog", folder, base_url, limits)
 
 
-def fetch_allstar(datasets, release, folder, **options):
+def fetch_allstar(datasets, release, folder, base_url=None, limits=None):
     """Fetch the allStar file of an APOGEE release, such as 'apogee-dr12'; otherwise as `fetch_catalog`."""
-    return _fetch_one(datasets, release, "allstar", folder, **options)
+    return _fetch_one(datasets, release, "allstar", folder, base_url, limits)
 
 
-def fetch_spectra(survey, datasets, release, folder, **options):
-    """Fetch LAMOST spectra.
+def fetch_spectra(survey, datasets, release, folder, base_url=None, limits=None):
+    """Fetch spectra of a survey.
 
     Parameters
     ----------
     survey : Table
         Columns spectrum_id, path (where the file goes below `folder`) and, where the address needs it, obsid.
-    datasets, release, folder, **options
+    datasets, release, folder, base_url, limits
         As for `fetch_catalog`.
 
     Returns
@@ -142,26 +145,23 @@ def fetch_spectra(survey, datasets, release, folder, **options):
         `download.fetch_files`: 'malformed spectrum id', 'no obsid'.
     """
     dataset = _find(datasets, release, "spectrum")
-    asked = _placeholders(dataset.url)
+    asked = set(fields(dataset.url))
     obsids = survey["obsid"] if "obsid" in asked else np.zeros(len(survey), int)
 
+    address_values = get_survey(release).address_values
+
     def values(spectrum_id, obsid):
-        match = re.fullmatch(SPECTRUM_ID, spectrum_id)
-        if match is None or ".." in spectrum_id:
+        found = address_values(spectrum_id, obsid)
+        if found is None:
             return "malformed spectrum id"
-        if "obsid" in asked and obsid <= 0:
-            return "no obsid"
-        # From DR3 on, LMJD is the day after the UTC date of the observation, which names the folder.
-        night = date(1858, 11, 17) + timedelta(days=int(match["lmjd"]) - 1)
-        names = {"spectrum_id": spectrum_id, "planid": match["planid"], "obsid": str(obsid)}
-        return names | {"date": f"{night:%Y%m%d}"}
+        return "no obsid" if "obsid" in asked and obsid <= 0 else found
 
     keys = [str(key) for key in survey["spectrum_id"]]
     filled = [values(key, int(obsid)) for key, obsid in zip(keys, obsids, strict=True)]
-    return _fetch_many(dataset, keys, filled, survey["path"], folder, **options)
+    return _fetch_many(dataset, keys, filled, survey["path"], folder, base_url, limits)
 
 
-def fetch_aspcapstar(reference, datasets, release, folder, **options):
+def fetch_aspcapstar(reference, datasets, release, folder, base_url=None, limits=None):
     """Fetch the combined APOGEE spectra (aspcapStar) of stars.
 
     Parameters
@@ -169,7 +169,7 @@ def fetch_aspcapstar(reference, datasets, release, folder, **options):
     reference : Table
         Columns reference_id and aspcap_path, where the file goes below `folder`. The parent of that path is
         the folder of the star's field on the server too; the name does not matter there.
-    datasets, release, folder, **options
+    datasets, release, folder, base_url, limits
         As for `fetch_catalog`.
 
     Returns
@@ -180,12 +180,12 @@ def fetch_aspcapstar(reference, datasets, release, folder, **options):
     """
     dataset = _find(datasets, release, "aspcapstar")
     keys = [str(key) for key in reference["reference_id"]]
-    fields = [str(path).rpartition("/")[0] for path in reference["aspcap_path"]]
     filled = []
-    for key, field in zip(keys, fields, strict=True):
-        good = tables.safe_names([key, *field.split("/")]).all()
+    for key, path in zip(keys, reference["aspcap_path"], strict=True):
+        field = str(path).rpartition("/")[0]
+        good = safe_names([key, *field.split("/")]).all()
         filled.append({"apogee_id": key, "location_id": field} if good else "malformed star id or field")
-    return _fetch_many(dataset, keys, filled, reference["aspcap_path"], folder, **options)
+    return _fetch_many(dataset, keys, filled, reference["aspcap_path"], folder, base_url, limits)
 
 
 def _checked(row, where):
@@ -202,7 +202,7 @@ def _checked(row, where):
         refuse("url", "an http or https address without user name")
     allowed, needed = PLACEHOLDERS[row.dataset]
     try:
-        asked = _placeholders(row.url)
+        asked = set(fields(row.url))
     except ValueError:
         refuse("url", "braces in pairs")
     if not asked <= allowed:
@@ -216,7 +216,7 @@ def _checked(row, where):
     for column in ("size", "rows"):
         if not re.fullmatch(r"[0-9]{0,15}", getattr(row, column)):
             refuse(column, "a whole number or nothing")
-    if not re.fullmatch(rf"({download.CHECKSUM})?", row.checksum):
+    if not re.fullmatch(rf"({CHECKSUM})?", row.checksum):
         refuse("checksum", "sha256:, sha1: or md5: and lower-case hexadecimal digits, or nothing")
     if row.layout not in ("", "L0", "L1", "L2", "L3"):
         refuse("layout", "L0, L1, L2, L3 or nothing")
@@ -224,11 +224,6 @@ def _checked(row, where):
         if not getattr(row, column):
             refuse(column, "some text")
     return row._replace(size=int(row.size) if row.size else None, rows=int(row.rows) if row.rows else None)
-
-
-def _placeholders(url):
-    """Names in braces; ValueError for lone braces."""
-    return {field for _, field, _, _ in Formatter().parse(url) if field is not None}
 
 
 def _find(datasets, release, kind):
@@ -249,20 +244,19 @@ def _rebased(url, base_url):
     )
 
 
-def _options(dataset, options):
-    """What `download.fetch_files` needs beside the addresses."""
-    token = os.environ.get(dataset.token_env, "").strip() if dataset.token_env else ""
-    return {"token": token or None} | options
+def _token(dataset):
+    """The access token for a dataset, or None."""
+    return os.environ.get(dataset.token_env, "").strip() or None if dataset.token_env else None
 
 
-def _fetch_one(datasets, release, kind, folder, base_url=None, **options):
+def _fetch_one(datasets, release, kind, folder, base_url, limits):
     """Fetch a file that is indispensable."""
     dataset = _find(datasets, release, kind)
     parts = urlsplit(dataset.url)
     name = parse_qs(parts.query).get("name", [parts.path.rpartition("/")[2]])[0]
     wanted = (f"{release} {kind}", _rebased(dataset.url, base_url), name, dataset.size, dataset.checksum)
-    options = {"verify": functools.partial(download.verify_fits, limit=tables.TABLE_LIMIT)} | options
-    ledger = download.fetch_files([wanted], folder, **_options(dataset, options))
+    verify = functools.partial(verify_fits, limit=TABLE_LIMIT)
+    ledger = fetch_files([wanted], folder, limits, token=_token(dataset), verify=verify)
     row = ledger[0]
     if row["status"] == "failed":
         cure = {
@@ -273,11 +267,11 @@ def _fetch_one(datasets, release, kind, folder, base_url=None, **options):
         message = (
             f"{release} {kind}: {row['reason']} after {row['attempts']} attempts at {row['url']}. {cure}"
         )
-        raise download.FetchError(message)
+        raise FetchError(message)
     return Path(folder) / name, ledger
 
 
-def _fetch_many(dataset, keys, filled, paths, folder, base_url=None, **options):
+def _fetch_many(dataset, keys, filled, paths, folder, base_url, limits):
     """Fetch a file for each key; `filled` has the values of its placeholders, or a reason against it."""
     url = _rebased(dataset.url, base_url)
     good = np.array([isinstance(values, dict) for values in filled], dtype=bool)
@@ -286,8 +280,9 @@ def _fetch_many(dataset, keys, filled, paths, folder, base_url=None, **options):
         if isinstance(values, dict):
             wanted.append((key, url.format(**values, token="{token}"), str(path)))
         else:
-            unwanted.append(download.failed_row(key, "", str(path), values))
-    options = {"verify": download.verify_fits, "max_bytes": LARGEST_SPECTRUM} | options
-    fetched = download.fetch_files(wanted, folder, **_options(dataset, options))
-    both = vstack([fetched, download.ledger_table(unwanted)])
+            unwanted.append(failed_row(key, "", str(path), values))
+    limits = limits or Limits()
+    limits = limits._replace(max_bytes=min(limits.max_bytes, LARGEST_SPECTRUM))
+    fetched = fetch_files(wanted, folder, limits, token=_token(dataset), verify=verify_fits)
+    both = vstack([fetched, ledger_table(unwanted)])
     return both[np.argsort(np.concatenate([np.flatnonzero(good), np.flatnonzero(~good)]))]

@@ -10,7 +10,7 @@ from labeltransfer.spectra.frame import to_common_grid
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.masks import read_windows, window_mask
 from labeltransfer.spectra.normalise import banded_kernel, normalise
-from labeltransfer.surveys.lamost import read_spectrum
+from labeltransfer.surveys.registry import get_survey
 
 NO_REDSHIFT = "missing redshift"
 TOO_FEW_PIXELS = "too few good pixels"
@@ -51,7 +51,7 @@ def on_grid(spectrum, settings):
 
     Parameters
     ----------
-    spectrum : archives.lamost.Spectrum
+    spectrum : surveys.base.Spectrum
         As it was read.
     settings : Settings
         The kernel is not used.
@@ -122,7 +122,7 @@ def signal_to_noise(flux, ivar, wavelength=None, band=None):
     return np.where(n_good > 0, median, np.nan)
 
 
-def prepare(ids, paths, settings, block=512):
+def prepare(ids, paths, settings, block=512, survey="lamost"):
     """Prepare spectra from their files.
 
     Parameters
@@ -135,6 +135,8 @@ def prepare(ids, paths, settings, block=512):
         Grid, kernel, masks and limits.
     block : int
         Spectra held at a time.
+    survey : str
+        Name of the survey that the files are of.
 
     Yields
     ------
@@ -145,6 +147,7 @@ def prepare(ids, paths, settings, block=512):
     rejected : list of (id, reason)
         Of the files read for this block; no file stops the others.
     """
+    read_spectrum = get_survey(survey).read_spectrum
     for start in range(0, len(ids), block):
         chosen = list(zip(ids[start : start + block], paths[start : start + block], strict=True))
         raw, weight = np.empty((2, len(chosen), len(settings.grid)))

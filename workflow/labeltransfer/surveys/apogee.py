@@ -7,10 +7,22 @@ import numpy as np
 import pandas as pd
 from astropy.table import Table
 
-from labeltransfer.files import columns as tables
 from labeltransfer.files import fitsfile
+from labeltransfer.files.columns import (
+    check_single,
+    integers,
+    numbers,
+    pick,
+    read_columns,
+    strings,
+    uncertainties,
+)
+from labeltransfer.files.content import read_bytes
 from labeltransfer.files.errors import refusal
+from labeltransfer.files.names import fields, fill_pattern, printable, safe_names
 from labeltransfer.files.rejected import rejected_rows
+from labeltransfer.surveys.base import ReferenceSurvey
+from labeltransfer.surveys.sky import on_sky
 
 #: ASPCAPFLAG: name -> bit, from DR12 on.
 ASPCAPFLAG = {
@@ -87,30 +99,30 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
     errors = errors or {}
     asked = {name: _column_and_index(place) for name, place in labels.items()}
     asked |= {f"{name}_err": _column_and_index(place) for name, place in errors.items() if name in labels}
-    optional = {"SNR", "ASPCAPFLAG", "STARFLAG", "EXTRATARG", "FIELD", *tables.fields(aspcap_pattern)}
+    optional = {"SNR", "ASPCAPFLAG", "STARFLAG", "EXTRATARG", "FIELD", *fields(aspcap_pattern)}
     chosen = {}
 
     def choose(names):
         have = {name.upper() for name in names}
         wanted = ["APOGEE_ID", "RA", "DEC", *(column for column, _ in asked.values())]
-        chosen.update(tables.pick(path, names, [*wanted, *(optional & have)]))
+        chosen.update(pick(path, names, [*wanted, *(optional & have)]))
         return list(dict.fromkeys(chosen.values()))
 
-    found = tables.read_columns(path, choose)
+    found = read_columns(path, choose)
     columns = {name: found[theirs] for name, theirs in chosen.items()}
     single = ("APOGEE_ID", "RA", "DEC", "SNR", "ASPCAPFLAG", "STARFLAG", "EXTRATARG")
-    fitsfile.check_single({name: columns[name] for name in single if name in columns}, path)
+    check_single({name: columns[name] for name in single if name in columns}, path)
     n_row = len(columns["APOGEE_ID"])
 
-    names, strange = fitsfile.printable(tables.strings(columns["APOGEE_ID"]))
-    ra, dec = tables.numbers(columns["RA"]), tables.numbers(columns["DEC"])
+    names, strange = printable(strings(columns["APOGEE_ID"]))
+    ra, dec = numbers(columns["RA"]), numbers(columns["DEC"])
     reference = Table({"reference_id": names.astype(str), "ra": ra, "dec": dec})
     reference["ra"].unit = reference["dec"].unit = "deg"
     for name in labels:
-        reference[name] = tables.numbers(_values(columns, asked[name], path))
+        reference[name] = numbers(_values(columns, asked[name], path))
         error = asked.get(f"{name}_err")
-        reference[f"{name}_err"] = tables.uncertainties(_values(columns, error, path)) if error else np.nan
-    reference["snr"] = tables.numbers(columns["SNR"]) if "SNR" in columns else np.full(n_row, np.nan)
+        reference[f"{name}_err"] = uncertainties(_values(columns, error, path)) if error else np.nan
+    reference["snr"] = numbers(columns["SNR"]) if "SNR" in columns else np.full(n_row, np.nan)
     for name in ("ASPCAPFLAG", "STARFLAG", "EXTRATARG"):
         reference[name.lower()] = _flags(columns[name]) if name in columns else np.zeros(n_row, np.int64)
     reference["aspcap_path"] = _aspcap_paths(aspcap_pattern, columns, n_row)
@@ -121,7 +133,7 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
     reason[strange] = "unsafe identifier"
     marked = (reference["extratarg"].data >> EXTRATARG_DUPLICATE) & 1 == 1
     reason[(reason == "") & marked] = "marked duplicate"
-    reason[(reason == "") & ~((ra >= 0) & (ra <= 360) & (np.abs(dec) <= 90))] = "no position"
+    reason[(reason == "") & ~on_sky(ra, dec)] = "no position"
     usable = np.flatnonzero(reason == "")
     # Of equal S/N the earlier row wins; rows without S/N come last.
     order = usable[np.argsort(-np.nan_to_num(reference["snr"].data[usable], nan=-np.inf), kind="stable")]
@@ -151,7 +163,7 @@ def read_aspcapstar(path):
     ArchiveError
         Reasons as for any FITS file, 'unknown layout', 'no wavelength solution'.
     """
-    data = fitsfile.read_bytes(path)
+    data = read_bytes(path)
     units = [unit for unit, _ in zip(fitsfile.hdus(data, path), range(4), strict=False)]
     images = [fitsfile.image(header, data, start) for header, start, stop in units[1:] if stop > start]
     shapes = {array.shape for array in images if array.ndim == 1 and array.dtype.kind == "f"}
@@ -191,19 +203,22 @@ def _values(columns, place, path):
 def _flags(column):
     # Bit 31 makes a 32-bit flag negative: keep the bits, not the sign.
     if column.dtype.kind not in "iu":
-        return tables.integers(column, 0)
+        return integers(column, 0)
     flags, bits = column.astype(np.int64), 8 * column.dtype.itemsize
     return flags if bits >= 64 else flags & (2**bits - 1)
 
 
 def _aspcap_paths(pattern, columns, n_row):
-    parts = {name: columns.get(name) for name in tables.fields(pattern)}
+    parts = {name: columns.get(name) for name in fields(pattern)}
     if any(part is None or part.ndim != 1 for part in parts.values()):
         return np.full(n_row, "", dtype=str)
-    parts = {name: fitsfile.printable(tables.strings(part))[0] for name, part in parts.items()}
+    parts = {name: printable(strings(part))[0] for name, part in parts.items()}
     if "LOCATION_ID" in parts and "FIELD" in columns:
         parts["LOCATION_ID"] = np.where(
-            parts["LOCATION_ID"] == "1", tables.strings(columns["FIELD"]), parts["LOCATION_ID"]
+            parts["LOCATION_ID"] == "1", strings(columns["FIELD"]), parts["LOCATION_ID"]
         )
-    safe = np.logical_and.reduce([tables.safe_names(part) for part in parts.values()])
-    return np.where(safe, tables.fill_pattern(pattern, parts), "")
+    safe = np.logical_and.reduce([safe_names(part) for part in parts.values()])
+    return np.where(safe, fill_pattern(pattern, parts), "")
+
+
+SURVEY = ReferenceSurvey("apogee", read_allstar, read_aspcapstar)

@@ -15,19 +15,31 @@ The layout is chosen by what the file contains, never by the release that its he
 
 import os
 import re
-from typing import NamedTuple
+from datetime import date, timedelta
 
 import numpy as np
-import pandas as pd
 from astropy.table import Table, vstack
 
-from labeltransfer.files import columns as tables
 from labeltransfer.files import fitsfile
+from labeltransfer.files.columns import (
+    check_single,
+    integers,
+    iterate_columns,
+    numbers,
+    pick,
+    strings,
+    uncertainties,
+)
+from labeltransfer.files.content import read_bytes
 from labeltransfer.files.errors import refusal
+from labeltransfer.files.names import SAFE_NAME, fill_pattern, printable, safe_names
 from labeltransfer.files.rejected import rejected_rows
+from labeltransfer.surveys.base import Spectrum, Survey, describe
+from labeltransfer.surveys.sky import on_sky
 
 WAVELENGTH_RANGE = (3000.0, 11000.0)
 _NAME = re.compile(r"spec-(\d{5})-(.+)_sp(\d{2})-(\d{3})(?=\.|$)")
+_SPECTRUM_ID = rf"spec-(?P<lmjd>[0-9]{{5}})-(?P<planid>{SAFE_NAME})_sp[0-9]{{2}}-[0-9]{{3}}\.fits"
 _ID_PATTERN = "spec-{lmjd}-{planid}_sp{spid:02d}-{fiberid:03d}.fits"
 _TABLE_ROWS = ("FLUX", "IVAR", "WAVELENGTH", "ANDMASK", "ORMASK")
 
@@ -42,33 +54,6 @@ SURVEY_LABELS = {
     "feh_err": (None, "its error [dex]"),
     "rv": ("km/s", "radial velocity, survey pipeline"),
 }
-
-
-class Spectrum(NamedTuple):
-    """One LAMOST spectrum; arrays have the shape (n_pix,).
-
-    `wavelength` is in vacuum Angstrom, observed (heliocentric), increasing; `flux` and `ivar` are finite, and
-    `ivar` is 0 where the file has no usable value. Numbers that the file lacks are NaN, `obsid` is -1.
-    """
-
-    wavelength: np.ndarray
-    flux: np.ndarray
-    ivar: np.ndarray
-    andmask: np.ndarray
-    ormask: np.ndarray
-    redshift: float
-    redshift_err: float
-    obsid: int
-    lmjd: int
-    planid: str
-    spid: int
-    fiberid: int
-    designation: str
-    ra: float
-    dec: float
-    snrg: float
-    layout: str
-    spectrum_id: str
 
 
 def read_spectrum(path):
@@ -91,7 +76,7 @@ def read_spectrum(path):
         'truncated FITS', 'damaged FITS header', 'absurd size in header', 'unknown layout',
         'no wavelength solution', 'wavelength not increasing', 'wavelength out of range', 'all pixels bad'.
     """
-    data = fitsfile.read_bytes(path)
+    data = read_bytes(path)
     layout, header, rows = _rows(data, path)
     with np.errstate(over="ignore", invalid="ignore"):
         flux, ivar = rows[0].astype(np.float64), rows[1].astype(np.float64)
@@ -206,11 +191,11 @@ def _identity(header, path):
     name = os.path.basename(os.fspath(path))
     for candidate in (fitsfile.text(header, "FILENAME"), name):
         match = _NAME.match(candidate)
-        if match and tables.safe_names([match[0]])[0]:
+        if match and safe_names([match[0]])[0]:
             return int(match[1]), match[2], int(match[3]), int(match[4]), f"{match[0]}.fits"
     lmjd, spid, fiberid = (fitsfile.integer(header, key) for key in ("LMJD", "SPID", "FIBERID"))
     planid = fitsfile.text(header, "PLANID")
-    if min(lmjd, spid, fiberid) >= 0 and tables.safe_names([planid])[0]:
+    if min(lmjd, spid, fiberid) >= 0 and safe_names([planid])[0]:
         return (
             lmjd,
             planid,
@@ -262,17 +247,17 @@ def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
     repeated, done = _repeated(path), 0
     for columns, parts, complete, reason, _ in _catalog_blocks(path):
         n_row = len(reason)
-        ra, dec = tables.numbers(columns["ra"]), tables.numbers(columns["dec"])
+        ra, dec = numbers(columns["ra"]), numbers(columns["dec"])
         reason[repeated[done : done + n_row]] = "duplicate spectrum id"
         reason[(reason == "") & ~on_sky(ra, dec)] = "no position"
 
         keep = reason == ""
         kept = {name: part[keep] for name, part in parts.items()}
-        kept["spectrum_id"] = tables.fill_pattern(_ID_PATTERN, kept)
+        kept["spectrum_id"] = fill_pattern(_ID_PATTERN, kept)
         survey = Table(
             {
                 "spectrum_id": kept["spectrum_id"],
-                "path": tables.fill_pattern(path_pattern, kept),
+                "path": fill_pattern(path_pattern, kept),
                 "obsid": kept["obsid"],
                 "ra": ra[keep],
                 "dec": dec[keep],
@@ -280,16 +265,14 @@ def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
             copy=False,
         )
         for name in SURVEY_LABELS:
-            read = tables.uncertainties if name.endswith("_err") else tables.numbers
+            read = uncertainties if name.endswith("_err") else numbers
             survey[name] = read(columns[name])[keep] if name in columns else np.full(keep.sum(), np.nan)
-        describe(survey)
+        describe(survey, SURVEY_LABELS)
         survey.meta["source"] = os.path.basename(os.fspath(path))
 
         lost = {name: part[~keep] for name, part in parts.items()} | {"row": done + np.flatnonzero(~keep)}
-        ids = np.where(
-            lost["obsid"] >= 0, tables.fill_pattern("{obsid}", lost), tables.fill_pattern("row {row}", lost)
-        )
-        ids = np.where(complete[~keep], tables.fill_pattern(_ID_PATTERN, lost), ids)
+        ids = np.where(lost["obsid"] >= 0, fill_pattern("{obsid}", lost), fill_pattern("row {row}", lost))
+        ids = np.where(complete[~keep], fill_pattern(_ID_PATTERN, lost), ids)
         yield survey, rejected_rows(ids, "survey", "catalogue", reason[~keep])
         done += n_row
 
@@ -307,24 +290,26 @@ def _catalog_blocks(path):
     key : (array, array)
         The day, and the rest of what identifies a spectrum as one number.
     """
+    import pandas as pd  # whoever reads spectra has no use for it
+
     needed = ("lmjd", "planid", "spid", "fiberid", "ra", "dec")
     chosen, known = {}, {}
 
     def choose(names):
         have = {name.lower() for name in names}
-        chosen.update(tables.pick(path, names, [*needed, *({"obsid", *SURVEY_LABELS} & have)]))
+        chosen.update(pick(path, names, [*needed, *({"obsid", *SURVEY_LABELS} & have)]))
         return chosen.values()
 
-    for found in tables.iterate_columns(path, choose, texts=("planid",)):
+    for found in iterate_columns(path, choose, texts=("planid",)):
         columns = {name: found[theirs] for name, theirs in chosen.items()}
-        fitsfile.check_single(columns, path)
+        check_single(columns, path)
         n_row = len(columns["lmjd"])
-        parts = {name: tables.integers(columns[name]) for name in ("lmjd", "spid", "fiberid")}
-        parts["obsid"] = tables.integers(columns["obsid"]) if "obsid" in columns else np.full(n_row, -1)
-        code, plans = pd.factorize(tables.strings(columns["planid"]))
+        parts = {name: integers(columns[name]) for name in ("lmjd", "spid", "fiberid")}
+        parts["obsid"] = integers(columns["obsid"]) if "obsid" in columns else np.full(n_row, -1)
+        code, plans = pd.factorize(strings(columns["planid"]))
         # As numbers: catalogues of millions of rows have the names of few plans.
         number = np.array([known.setdefault(plan, len(known)) for plan in plans], dtype=np.int64)
-        plans, strange = fitsfile.printable(plans)
+        plans, strange = printable(plans)
         parts["planid"] = plans[code]
 
         complete = (parts["lmjd"] > 0) & (parts["planid"] != "")
@@ -332,13 +317,15 @@ def _catalog_blocks(path):
         complete &= (parts["fiberid"] >= 0) & (parts["fiberid"] < 1000)
         reason = np.full(n_row, "", dtype=object)
         reason[~complete] = "no identifier"
-        reason[complete & (strange | ~tables.safe_names(plans))[code]] = "unsafe file name"
+        reason[complete & (strange | ~safe_names(plans))[code]] = "unsafe file name"
         rest = (number[code] * 100 + parts["spid"]) * 1000 + parts["fiberid"]
         yield columns, parts, complete, reason, (parts["lmjd"], rest)
 
 
 def _repeated(path):
     """Which rows name the spectrum of a row before them."""
+    import pandas as pd  # whoever reads spectra has no use for it
+
     days, rests, usable = [], [], []
     for _, _, _, reason, (day, rest) in _catalog_blocks(path):
         days.append(day)
@@ -351,13 +338,27 @@ def _repeated(path):
     return repeated
 
 
-def describe(survey):
-    """Put units and descriptions on the columns of a survey table."""
-    columns = {"ra": ("deg", "right ascension"), "dec": ("deg", "declination"), **SURVEY_LABELS}
-    for name in set(columns) & set(survey.colnames):
-        survey[name].unit, survey[name].description = columns[name]
+def address_values(spectrum_id, obsid):
+    """What fills the address of a spectrum.
+
+    Parameters
+    ----------
+    spectrum_id : str
+        Published name.
+    obsid : int
+
+    Returns
+    -------
+    dict or None
+        spectrum_id, planid, obsid and date (of the night, as YYYYMMDD); None if the name is none of LAMOST's.
+    """
+    match = re.fullmatch(_SPECTRUM_ID, spectrum_id)
+    if match is None or ".." in spectrum_id:
+        return None
+    # From DR3 on, LMJD is the day after the UTC date of the observation, which names the folder.
+    night = date(1858, 11, 17) + timedelta(days=int(match["lmjd"]) - 1)
+    names = {"spectrum_id": spectrum_id, "planid": match["planid"], "obsid": str(obsid)}
+    return names | {"date": f"{night:%Y%m%d}"}
 
 
-def on_sky(ra, dec):
-    """Which positions [deg] exist."""
-    return (ra >= 0) & (ra <= 360) & (np.abs(dec) <= 90)
+SURVEY = Survey("lamost", SURVEY_LABELS, read_spectrum, iterate_catalog, address_values)

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from labeltransfer.files import fitsfile
+from labeltransfer.files.content import TABLE_LIMIT, map_bytes
 from labeltransfer.files.errors import refusal
-
-SIZE_LIMIT = 4 * 2**30
 
 ELEMENTS = ("C", "N", "O", "Na", "Mg", "Al", "Si", "S", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni")
 STEPPED_LABELS = ("Teff", "logg", "vmic", "M_H", *(f"{element}_H" for element in ELEMENTS))
@@ -81,7 +80,7 @@ def read_model_spectra(path, labels=STEPPED_LABELS, coverage=(3905.0, 9000.0)):
         Naming what is wrong: no such tables or columns, other units, air wavelengths, a short range,
         a reference point without its own row, missing labels or steps, values that are not physical.
     """
-    data = fitsfile.map_bytes(path, SIZE_LIMIT)
+    data = map_bytes(path, TABLE_LIMIT)
     primary, found = None, {}
     for header, start, _ in fitsfile.hdus(data, path):
         primary = header if primary is None else primary

@@ -5,9 +5,8 @@ from pathlib import Path
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import write_blocks, write_table
 from labeltransfer.runtime import job
-from labeltransfer.sources.local import local_catalogs
-from labeltransfer.surveys.apogee import read_allstar
-from labeltransfer.surveys.lamost import iterate_catalog
+from labeltransfer.sources.local import LabelTables, local_catalogs
+from labeltransfer.surveys.registry import get_reference, get_survey
 
 
 def write_survey(lamost, path, meta):
@@ -15,7 +14,7 @@ def write_survey(lamost, path, meta):
     rejected = []
 
     def blocks():
-        for survey, lost in iterate_catalog(lamost):
+        for survey, lost in get_survey("lamost").iterate_catalog(lamost):
             rejected.append(lost)
             yield survey
 
@@ -27,7 +26,7 @@ def reference_of(apogee, labels):
     """Reference catalogue from an APOGEE allStar file, and the rows that it could not take."""
     columns = {name: label["column"] for name, label in labels.items()}
     errors = {name: label["error"] for name, label in labels.items() if label["error"]}
-    return read_allstar(apogee, columns, errors)
+    return get_reference("apogee").read_catalog(apogee, columns, errors)
 
 
 def label_tables(local):
@@ -37,14 +36,11 @@ def label_tables(local):
 
 def own_catalogs(local, threads):
     """Read a folder of spectra and tables of labels."""
+    labels = LabelTables(
+        label_tables(local), local["columns"], local["errors"], local["id_column"], local["match"]
+    )
     survey, reference, rejected = local_catalogs(
-        Path(local["root"]) / local["spectra"],
-        label_tables(local),
-        local["columns"],
-        errors=local["errors"],
-        id_column=local["id_column"],
-        match=local["match"],
-        workers=threads,
+        Path(local["root"]) / local["spectra"], labels, workers=threads
     )
     # Published names recur over folders and releases; the path below the folder does not.
     survey["spectrum_id"] = survey["id"]

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.transfer import Limits
 from labeltransfer.runtime import job
 from labeltransfer.sources.public import fetch_allstar, fetch_catalog, read_datasets
 
@@ -20,7 +21,7 @@ def main(snakemake):
         wildcards.release,
         target.parent,
         base_url=settings[mirror],
-        retries=settings["retries"],
+        limits=Limits(retries=settings["retries"]),
     )
     # Under its published name the file outlives this step, and is only checked when the step runs again.
     target.unlink(missing_ok=True)

@@ -8,9 +8,10 @@ from astropy.table import Table
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
+from labeltransfer.files.transfer import Limits
 from labeltransfer.runtime import job
 from labeltransfer.sources.public import fetch_aspcapstar, read_datasets
-from labeltransfer.surveys.apogee import read_aspcapstar
+from labeltransfer.surveys.registry import get_reference
 
 
 def example_row(stars, wanted):
@@ -36,7 +37,7 @@ def reference_spectrum(row, inputs, params):
             params.releases["apogee"],
             folder,
             base_url=settings["apogee_mirror"],
-            retries=settings["retries"],
+            limits=Limits(retries=settings["retries"]),
         )
         if ledger["status"][0] == "failed":
             print(f"{row['reference_id']}: {ledger['reason'][0]}")
@@ -45,7 +46,7 @@ def reference_spectrum(row, inputs, params):
     else:
         path = Path("results/archive/mock") / params.releases["lamost"] / "aspcap" / str(row["aspcap_path"])
     try:
-        spectrum = read_aspcapstar(path)
+        spectrum = get_reference("apogee").read_spectrum(path)
     except ArchiveError as error:
         print(error)
         return np.zeros(0), np.zeros(0)

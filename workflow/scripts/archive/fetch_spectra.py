@@ -9,6 +9,7 @@ from astropy.table import Table, vstack
 from labeltransfer.catalogs.rows import chunk_rows
 from labeltransfer.files.provenance import provenance, sha256
 from labeltransfer.files.tables import count_rows, read_table, write_table
+from labeltransfer.files.transfer import Limits
 from labeltransfer.runtime import counted, job
 from labeltransfer.sources.public import fetch_spectra, read_datasets
 
@@ -39,6 +40,7 @@ def spectra_at_hand(stars, folder):
 def fetched_spectra(stars, datasets, release, settings):
     """Ledger of spectra fetched from the public servers."""
     folder = Path(settings["folder"]) / release / "spectra"
+    limits = Limits(settings["concurrency"], settings["retries"], deadline=settings["deadline"])
     blocks = [stars[first : first + BLOCK] for first in range(0, max(len(stars), 1), BLOCK)]
     ledger = vstack(
         [
@@ -48,9 +50,7 @@ def fetched_spectra(stars, datasets, release, settings):
                 release,
                 folder,
                 base_url=settings["lamost_mirror"],
-                concurrency=settings["concurrency"],
-                retries=settings["retries"],
-                deadline=settings["deadline"],
+                limits=limits,
             )
             for block in counted(blocks, len, len(stars), "spectra")
         ],

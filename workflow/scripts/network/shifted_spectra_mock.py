@@ -13,7 +13,7 @@ from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.spectra.prepare import on_grid, settings_from, signal_to_noise
 from labeltransfer.spectra.store import write_store
-from labeltransfer.surveys.lamost import Spectrum
+from labeltransfer.surveys.base import Spectrum
 from labeltransfer.synthesis.model_spectra import read_model_spectra
 from labeltransfer.validation.shift import shift_abundance
 
@@ -38,8 +38,8 @@ def prepared(observed, ids, settings):
             observed.ormask[i],
             float(observed.redshift[i]),
             float(observed.redshift_err[i]),
-            -1, -1, "", -1, -1, "", np.nan, np.nan, np.nan, "mock", str(name),
-        )  # fmt: skip
+            str(name),
+        )
         try:
             flux[i], ivar[i] = on_grid(spectrum, settings)
         except ArchiveError:

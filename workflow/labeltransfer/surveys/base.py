@@ -1,0 +1,87 @@
+"""What every survey has in common: how its spectra are given, what the workflow asks of it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Spectrum(NamedTuple):
+    """One spectrum; arrays have the shape (n_pix,).
+
+    `wavelength` is in vacuum Angstrom, observed (heliocentric), increasing; `flux` and `ivar` are finite, and
+    `ivar` is 0 where the file has no usable value; a flag that is not 0 marks a pixel that is bad in all exposures
+    (`andmask`) or in any (`ormask`). Numbers that the file lacks are NaN, `obsid` is -1.
+    """
+
+    wavelength: np.ndarray
+    flux: np.ndarray
+    ivar: np.ndarray
+    andmask: np.ndarray
+    ormask: np.ndarray
+    redshift: float
+    redshift_err: float
+    spectrum_id: str
+    ra: float = np.nan
+    dec: float = np.nan
+    snrg: float = np.nan
+    layout: str = ""
+    # LAMOST's names of an observation.
+    obsid: int = -1
+    lmjd: int = -1
+    planid: str = ""
+    spid: int = -1
+    fiberid: int = -1
+    designation: str = ""
+
+
+class Survey(NamedTuple):
+    """What the workflow asks of a survey whose spectra get labels.
+
+    Attributes
+    ----------
+    name : str
+        The first part of the names of its releases: lamost of lamost-dr2.
+    labels : dict
+        Columns that its catalogue may have, from its own pipeline: name -> (unit, description).
+    read_spectrum : callable
+        Path -> `Spectrum`, or an ArchiveError.
+    iterate_catalog : callable
+        Path -> blocks of rows, (survey, rejected) each: spectrum_id, path, obsid, ra, dec [deg] and `labels`, NaN where
+        they are missing; and `files.rejected.rejected_rows`.
+    address_values : callable
+        spectrum_id, obsid -> what fills an address of its archive (spectrum_id, planid, obsid, date), or None for a
+        name that is none of the survey's.
+    """
+
+    name: str
+    labels: dict
+    read_spectrum: Callable
+    iterate_catalog: Callable
+    address_values: Callable
+
+
+class ReferenceSurvey(NamedTuple):
+    """What the workflow asks of a survey whose labels are carried over.
+
+    Attributes
+    ----------
+    name : str
+        The first part of the names of its releases: apogee of apogee-dr12.
+    read_catalog : callable
+        Path, columns and columns of the errors (label -> column) -> (reference, rejected): reference_id, ra, dec [deg],
+        labels and their errors, snr, flags, path of the spectrum; and `files.rejected.rejected_rows`.
+    read_spectrum : callable
+        Path -> a tuple that begins with wavelength [Angstrom, vacuum, rest frame] and normalised flux.
+    """
+
+    name: str
+    read_catalog: Callable
+    read_spectrum: Callable
+
+
+def describe(survey, labels):
+    """Put units and descriptions on the columns of a survey table; `labels` as in `Survey`."""
+    columns = {"ra": ("deg", "right ascension"), "dec": ("deg", "declination"), **labels}
+    for name in set(columns) & set(survey.colnames):
+        survey[name].unit, survey[name].description = columns[name]
