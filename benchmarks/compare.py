@@ -45,8 +45,8 @@ from summary import (
 )
 
 from labeltransfer.files.tables import read_table
-from labeltransfer.models.cannon import spread_starts
 from labeltransfer.models.polynomial import polynomial, vectorize
+from labeltransfer.models.starts import spread_starts
 from labeltransfer.spectra.grid import common_grid
 
 HERE = Path(__file__).resolve().parent

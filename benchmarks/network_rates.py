@@ -39,7 +39,6 @@ from measure import gemm_rate, timed
 from summary import COLUMNS, OURS, row
 
 from labeltransfer.files.atomic import atomic_path
-from labeltransfer.models.cannon import spread_starts
 from labeltransfer.models.network import (
     GradientPrior,
     NetworkModel,
@@ -48,6 +47,7 @@ from labeltransfer.models.network import (
     predict_network,
     train_network,
 )
+from labeltransfer.models.starts import spread_starts
 
 N_PIX, N_STAR, N_LABEL, HIDDEN = 3626, 500, 16, 100
 NAMES = tuple(f"label_{k}" for k in range(N_LABEL))

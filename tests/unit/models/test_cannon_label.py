@@ -6,17 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit, least_squares
 
-from labeltransfer.models.cannon import (
-    CannonModel,
-    label,
-    predict,
-    read_starts,
-    self_clip,
-    spread_starts,
-    train,
-    train_with_clip,
-)
+from labeltransfer.models.cannon import CannonModel, label, predict, train
+from labeltransfer.models.clip import self_clip, train_with_clip
 from labeltransfer.models.polynomial import polynomial
+from labeltransfer.models.starts import read_starts, spread_starts
 
 NAMES = ("teff", "logg", "fe_h", "alpha_m", "a_k")
 PIVOT = np.array([4800.0, 2.5, -0.2, 0.1, 0.1])
@@ -366,7 +359,7 @@ def test_training_with_the_clip_removes_wrong_labels(rng):
     flux, ivar, truth = mock_stars(rng, nature, 800)
     labels = truth.copy()
     labels[:8, 1] += 3.0  # in log g, far more than the scatter
-    model, keep, first = train_with_clip(flux, ivar, labels, label_names=NAMES[:3], threads=2)
+    model, keep, first = train_with_clip(train, flux, ivar, labels, label_names=NAMES[:3], threads=2)
     assert not keep[:8].any()
     assert keep[8:].mean() > 0.98
     np.testing.assert_array_equal(keep, self_clip(labels, first.labels))

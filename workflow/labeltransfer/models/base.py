@@ -1,13 +1,222 @@
-"""What all models share: labels of a block of stars from a model of any kind."""
+"""What models of every kind share: what they can be asked, the scale of their labels, and the labels they find."""
 
-from labeltransfer.models.cannon import label
-from labeltransfer.models.network import label_network
+from typing import ClassVar, NamedTuple, Protocol
 
-BLOCK = 2048
+import numpy as np
 
 
-def labels_of(flux, ivar, model, starts, threads):
-    """Labels of a block of stars from a model of any kind."""
-    if model.kind == "network":
-        return label_network(flux, ivar, model, starts=starts, threads=threads)
-    return label(flux, ivar, model, starts=starts, block=BLOCK, threads=threads)
+class LabelScale(NamedTuple):
+    """Centre and spread of the training labels: models are functions of ``x = (label - pivot) / scale``.
+
+    Attributes
+    ----------
+    pivot, scale : (k,) arrays
+        Mean and standard deviation of the training labels.
+    """
+
+    pivot: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, labels):
+        """The scale of training labels (n, k)."""
+        return cls(labels.mean(axis=0), labels.std(axis=0))
+
+    def to_scaled(self, labels):
+        """Physical labels (..., k) as x."""
+        return (np.asarray(labels, dtype=float) - self.pivot) / self.scale
+
+    def to_physical(self, x):
+        """Labels of x (..., k) in physical units."""
+        return self.pivot + self.scale * x
+
+    def covariance(self, normal):
+        """Covariances (n, k, k) of physical labels from curvatures J^T W J by x."""
+        return np.linalg.inv(normal) * np.outer(self.scale, self.scale)
+
+
+class Labels(NamedTuple):
+    """Labels of n stars, in physical units.
+
+    Attributes
+    ----------
+    labels : (n, k) array
+        NaN where the spectrum does not constrain them.
+    covariance : (n, k, k) array
+        Formal covariance: inverse of the curvature J^T W J, with weights 1 / (1 / ivar + s^2).
+    chi2 : (n,) array
+        Summed over the pixels in use, at these labels.
+    n_pix : (n,) int array
+        Pixels in use: ivar > 0 and a trained model.
+    reduced_chi2 : (n,) array
+        ``chi2 / (n_pix - k)``.
+    converged : (n,) bool array
+        The labels are at a minimum of chi2: the expected drop of chi2 in one more step is < 1e-4.
+    start : (n,) int array
+        The first starting point that led to this minimum, -1 where there is none.
+    """
+
+    labels: np.ndarray
+    covariance: np.ndarray
+    chi2: np.ndarray
+    n_pix: np.ndarray
+    reduced_chi2: np.ndarray
+    converged: np.ndarray
+    start: np.ndarray
+
+
+class Minima(NamedTuple):
+    """Where fits of n stars have ended, in scaled labels.
+
+    Attributes
+    ----------
+    x : (n, k) array
+    normal : (n, k, k) array
+        Curvature J^T W J.
+    chi2 : (n,) array
+    converged : (n,) bool array
+    start : (n,) int array
+        As in `Labels`; where it is -1 the others mean nothing.
+    """
+
+    x: np.ndarray
+    normal: np.ndarray
+    chi2: np.ndarray
+    converged: np.ndarray
+    start: np.ndarray
+
+    @classmethod
+    def none(cls, n_star, n_label):
+        """Stars that are not fitted (yet)."""
+        return cls(
+            np.full((n_star, n_label), np.nan),
+            np.full((n_star, n_label, n_label), np.nan),
+            np.full(n_star, np.nan),
+            np.zeros(n_star, dtype=bool),
+            np.full(n_star, -1),
+        )
+
+
+def labels_at(minima, n_pix, scale):
+    """`Labels` of fits with ``n_pix`` (n,) pixels in use, for a `LabelScale`."""
+    n_label = minima.x.shape[1]
+    fitted = minima.start >= 0
+    x, chi2 = np.where(fitted[:, None], minima.x, np.nan), np.where(fitted, minima.chi2, np.nan)
+    covariance = np.full(minima.normal.shape, np.nan)
+    covariance[fitted] = scale.covariance(minima.normal[fitted])
+    freedom = n_pix - n_label
+    reduced = np.where(freedom > 0, chi2 / np.maximum(freedom, 1), np.nan)
+    return Labels(
+        scale.to_physical(x), covariance, chi2, n_pix, reduced, minima.converged & fitted, minima.start
+    )
+
+
+class SpectralModel(Protocol):
+    """A trained model of the flux of p pixels as a function of k labels.
+
+    Attributes
+    ----------
+    kind : str
+        Of the model, as files name it.
+    label_names : tuple of k str
+    pivot, scale : (k,) arrays
+        See `LabelScale`.
+    scatter : (p,) array
+        Scatter s of the flux beyond its noise.
+    wavelength : (p,) array or None
+        Vacuum, Angstrom.
+    usable : (p,) bool array
+        Pixels that have a model; the others are never fitted.
+    """
+
+    kind: ClassVar[str]
+
+    label_names: tuple
+    pivot: np.ndarray
+    scale: np.ndarray
+    scatter: np.ndarray
+    wavelength: np.ndarray | None
+
+    @property
+    def usable(self):
+        """(p,) bool: pixels that have a model; the others are never fitted."""
+
+    def predict(self, labels):
+        """Model spectra of given labels.
+
+        Parameters
+        ----------
+        labels : (n, k) array
+            Physical units.
+
+        Returns
+        -------
+        (n, p) array
+            Normalised flux; NaN at pixels without a model.
+        """
+
+    def label(self, flux, ivar, *, starts, threads=1):
+        """Labels of stars from their spectra: the minimum of chi2 with weights 1 / (1 / ivar + s^2).
+
+        Parameters
+        ----------
+        flux, ivar : (n, p) arrays
+            Normalised flux and inverse variance on the model's pixels.  Pixels without ivar > 0 (or with a
+            flux that is not finite) are ignored whatever they hold.
+        starts : (m, k) array
+            Starting points in physical units.
+        threads : int
+            The result does not depend on it.
+
+        Returns
+        -------
+        Labels
+
+        Raises
+        ------
+        ValueError
+            For shapes that do not agree, or starting points that are not finite.
+        """
+
+    @property
+    def label_scale(self):
+        """The `LabelScale` of the model."""
+        return LabelScale(self.pivot, self.scale)
+
+    def to_scaled(self, labels):
+        """Physical labels (..., k) to the model's own units."""
+        return self.label_scale.to_scaled(labels)
+
+    def gradients(self, point, steps, *, central=True):
+        """Gradient spectra: how the flux changes when one label after the other is moved by its step.
+
+        Parameters
+        ----------
+        point : (k,) array
+            Labels of the reference point, physical units.
+        steps : (k,) array
+            Physical units, for example 200 K, 0.5, 0.2 ... (Ting et al. 2017, Fig. 3).
+        central : bool
+            Half the change from minus to plus the step, as theory's gradients are; else the change from the
+            point to plus the step.
+
+        Returns
+        -------
+        (k, p) array
+            NaN at pixels without a model.
+        """
+        point, steps = np.asarray(point, dtype=float), np.diag(np.asarray(steps, dtype=float))
+        if central:
+            return 0.5 * (self.predict(point + steps) - self.predict(point - steps))
+        return self.predict(point + steps) - self.predict(point[None, :])
+
+
+def check_starts(starts, model):
+    """Starting points (m, k) in the model's own units; ValueError if they are none, or not finite."""
+    n_label, starts = len(model.label_names), np.atleast_2d(model.to_scaled(starts))
+    if starts.shape[1:] != (n_label,) or not len(starts) or not np.isfinite(starts).all():
+        raise ValueError(
+            f"starts must be finite and (n_start, {n_label}), for {', '.join(model.label_names)}; "
+            f"found {starts.shape}"
+        )
+    return starts

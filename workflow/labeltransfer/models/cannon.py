@@ -5,16 +5,16 @@ of each pixel.  Labelling uses that the chi2 of a star is a polynomial in its la
 follow from one matrix product per block of stars; no iteration touches a pixel again.
 """
 
-import csv
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-import numba
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from labeltransfer.models.base import Labels, LabelScale, Minima, SpectralModel, check_starts, labels_at
+from labeltransfer.models.data import check_spectra, check_training_labels, run_blocks
+from labeltransfer.models.kernels import compiled
 from labeltransfer.models.polynomial import polynomial, vectorize, vectorize_slopes
+from labeltransfer.models.scatter import best_trial, minus_two_log_likelihood, newton_scatter
 
 #: What the numbers in ``CannonModel.status`` mean.
 STATUS = ("trained", "too few stars", "degenerate labels", "scatter not converged")
@@ -23,6 +23,8 @@ STATUS = ("trained", "too few stars", "degenerate labels", "scatter not converge
 _STARS_PER_TERM = 2
 # The scatter starts from a fit to at most about this many stars.
 _PILOT_STARS = 256
+# and from the best of these parts of the mean square residual.
+_PILOT_TRIALS = np.append(9.0 ** -np.arange(6), 0.0)
 # A Newton step in s^2 below this fraction of the pixel's variance ends the training of a pixel: as the step
 # is exact to second order, what is left is of the order of its square.
 _STEP_TOLERANCE = 1e-3
@@ -37,12 +39,9 @@ _PIXEL_CHUNK = 512
 # The authors' grid of ln(scatter).
 _AUTHORS_GRID = np.arange(np.log(1e-4), 0.0, 0.5)
 
-# Sums may be reordered so that they vectorize; NaN and infinity keep their meaning.
-_compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-
 
 @dataclass(frozen=True)
-class CannonModel:
+class CannonModel(SpectralModel):
     """A trained model of p pixels and k labels; T is the number of terms of the polynomial.
 
     Attributes
@@ -90,45 +89,19 @@ class CannonModel:
         """(p,) bool: pixels that have a model; the others have zero coefficients and are never fitted."""
         return (self.status != 1) & (self.status != 2)
 
-    def to_scaled(self, labels):
-        """Physical labels (..., k) to the model's own units."""
-        return (np.asarray(labels, dtype=float) - self.pivot) / self.scale
+    def predict(self, labels):
+        """Model spectra (n, p) of labels (n, k), NaN at pixels without a model; see `SpectralModel`."""
+        return predict(self, labels)
 
-
-class Labels(NamedTuple):
-    """Labels of n stars, in physical units.
-
-    Attributes
-    ----------
-    labels : (n, k) array
-        NaN where the spectrum does not constrain them.
-    covariance : (n, k, k) array
-        Formal covariance: inverse of the curvature J^T W J, with weights 1 / (1 / ivar + s^2).
-    chi2 : (n,) array
-        Summed over the pixels in use, at these labels.
-    n_pix : (n,) int array
-        Pixels in use: ivar > 0 and a trained model.
-    reduced_chi2 : (n,) array
-        ``chi2 / (n_pix - k)``.
-    converged : (n,) bool array
-        The labels are at a minimum of chi2: the expected drop of chi2 in one more step is < 1e-4.
-    start : (n,) int array
-        The first starting point that led to this minimum, -1 where there is none.
-    """
-
-    labels: np.ndarray
-    covariance: np.ndarray
-    chi2: np.ndarray
-    n_pix: np.ndarray
-    reduced_chi2: np.ndarray
-    converged: np.ndarray
-    start: np.ndarray
+    def label(self, flux, ivar, *, starts, threads=1):
+        """`Labels` of stars from their spectra; see `SpectralModel` and `label`, which has more options."""
+        return label(flux, ivar, self, starts=starts, threads=threads)
 
 
 # ------------------------------------------------------------------------------------------ small solvers
 
 
-@_compile
+@compiled
 def _cholesky(a, n):
     """Cholesky factor of a packed upper triangle (rows, n by n), in place; False if it is not definite.
 
@@ -159,7 +132,7 @@ def _cholesky(a, n):
     return True
 
 
-@_compile
+@compiled
 def _cholesky_solve(a, n, b):
     """Solve in place with the factor that `_cholesky` left in ``a``."""
     row = 0
@@ -179,7 +152,7 @@ def _cholesky_solve(a, n, b):
 # ----------------------------------------------------------------------------------------------- training
 
 
-@_compile
+@compiled
 def _clean(flux, ivar, first, f, iv, n_used):
     """Copy pixels ``first...`` to rows (pixel, star) in float64; masked ones become zero in both."""
     last = first + f.shape[0]
@@ -193,7 +166,7 @@ def _clean(flux, ivar, first, f, iv, n_used):
             n_used[p] += good
 
 
-@_compile
+@compiled
 def _training_weights(f, iv, s2, start, w, wf):
     stop = start + w.shape[1]
     for p in range(w.shape[0]):
@@ -204,7 +177,7 @@ def _training_weights(f, iv, s2, start, w, wf):
             wf[p, n] = weight * values[n]
 
 
-@_compile
+@compiled
 def _products(design, start, out):
     """Products of all pairs of terms of each star."""
     n_term = design.shape[1]
@@ -218,7 +191,7 @@ def _products(design, start, out):
             first += n_term - i
 
 
-@_compile
+@compiled
 def _factor_and_solve(normal, rhs, solved):
     n_term = rhs.shape[1]
     for p in range(len(rhs)):
@@ -229,7 +202,7 @@ def _factor_and_solve(normal, rhs, solved):
             rhs[p, :] = 0.0
 
 
-@_compile
+@compiled
 def _back_solve(normal, rhs, solved):
     for p in range(len(rhs)):
         if solved[p]:
@@ -238,7 +211,7 @@ def _back_solve(normal, rhs, solved):
             rhs[p, :] = 0.0
 
 
-@_compile
+@compiled
 def _squared_weights(iv, residual, s2, start, out):
     stop = start + out.shape[1]
     for p in range(out.shape[0]):
@@ -246,69 +219,6 @@ def _squared_weights(iv, residual, s2, start, out):
         for n in range(out.shape[1]):
             weight = inverses[n] / (1.0 + inverses[n] * s2[p])
             out[p, n] = weight * weight * residuals[n]
-
-
-@_compile
-def _minus_two_log_likelihood(iv, residual, s2, out):
-    """Minus twice Eq. 5 per pixel (up to the constant sum of ln ivar + ln 2 pi)."""
-    for p in range(len(iv)):
-        total = 0.0
-        for n in range(iv.shape[1]):
-            growth = 1.0 + iv[p, n] * s2[p]
-            total += iv[p, n] / growth * residual[p, n] ** 2 + np.log(growth)
-        out[p] = total
-
-
-@_compile
-def _newton_scatter(iv, residual, change, s2, tolerance, chi2):
-    """Move each s^2 to the maximum of the likelihood along ``residual - (s^2 - s0^2) change``.
-
-    Newton steps where the curvature is sound, Fisher scoring elsewhere, inside a bracket that the sign of the
-    slope keeps; s^2 = 0 is allowed.  Returns nothing; ``s2`` and ``chi2`` (at the new place) are overwritten.
-    """
-    for p in range(len(iv)):
-        start = s2[p]
-        u = start
-        low, high = -1.0, np.inf
-        total = 0.0
-        for n in range(iv.shape[1]):
-            total += 1.0 if iv[p, n] > 0 else 0.0
-        for _ in range(60):
-            moved = u - start
-            slope = 0.0
-            curvature = 0.0
-            fisher = 0.0
-            for n in range(iv.shape[1]):
-                w = iv[p, n] / (1.0 + iv[p, n] * u)
-                r = residual[p, n] - moved * change[p, n]
-                wr = w * r
-                excess = w - wr * wr
-                tilt = wr * change[p, n]
-                slope += excess - 2.0 * tilt
-                curvature += w * (w - 2.0 * excess + 4.0 * tilt + 2.0 * change[p, n] * change[p, n])
-                fisher += w * w
-            if not fisher > 0 or slope == 0 or (u == 0 and slope > 0):
-                break
-            if slope > 0:
-                high = u
-            else:
-                low = u
-            step = -slope / (curvature if curvature > 0.3 * fisher else fisher)
-            new = max(u + step, 0.0)
-            if new <= low or new >= high:
-                new = 0.5 * (max(low, 0.0) + high)
-            step = new - u
-            u = new
-            # sqrt(total / fisher) is the typical variance of a star at this pixel
-            if abs(step) <= tolerance * np.sqrt(total / fisher):
-                break
-        moved = u - start
-        sum_chi2 = 0.0
-        for n in range(iv.shape[1]):
-            r = residual[p, n] - moved * change[p, n]
-            sum_chi2 += iv[p, n] / (1.0 + iv[p, n] * u) * r * r
-        s2[p] = u
-        chi2[p] = sum_chi2
 
 
 def _solve_coefficients(f, iv, s2, design):
@@ -361,14 +271,8 @@ def _starting_scatter(f, iv, design):
     theta, _, _ = _solve_coefficients(f, iv, _mean_variance(iv), design)
     residual = f - theta @ design.T
     residual[iv == 0] = 0.0
-    mean_square = (residual**2).sum(axis=1) / np.maximum((iv > 0).sum(axis=1), 1)
-    grid = np.append(mean_square * 9.0 ** -np.arange(6)[:, None], [np.zeros(len(f))], axis=0)
-    cost = np.empty_like(grid)
-    for trial, out in zip(grid, cost, strict=True):
-        _minus_two_log_likelihood(iv, residual, trial, out)
-    s2 = grid[np.argmin(cost, axis=0), np.arange(len(f))]
-    _newton_scatter(iv, residual, np.zeros_like(residual), s2, 0.1 * _STEP_TOLERANCE, np.empty(len(f)))
-    return s2
+    trial = best_trial(iv, residual, _PILOT_TRIALS)
+    return newton_scatter(iv, residual, np.zeros_like(residual), trial, 0.1 * _STEP_TOLERANCE)[0]
 
 
 def _train_exact(f, iv, design):
@@ -382,8 +286,7 @@ def _train_exact(f, iv, design):
         coefficients, factor, solved = _solve_coefficients(f, iv, current, design)
         residual = f - coefficients @ design.T
         change = _response(iv, residual, current, design, factor, solved)
-        new, cost = current.copy(), np.empty(len(active))
-        _newton_scatter(iv, residual, change @ design.T, new, 0.1 * _STEP_TOLERANCE, cost)
+        new, cost = newton_scatter(iv, residual, change @ design.T, current, 0.1 * _STEP_TOLERANCE)
         step = new - current
         theta[active] = coefficients + step[:, None] * change
         s2[active], chi2[active] = new, cost
@@ -402,10 +305,10 @@ def _train_exact(f, iv, design):
 def _train_grid(f, iv, design):
     """The same with the authors' scatter: a parabola through the best three of 19 points in ln s."""
     cost = np.empty((len(_AUTHORS_GRID), len(f)))
-    for ln_scatter, out in zip(_AUTHORS_GRID, cost, strict=True):
+    for trial, ln_scatter in enumerate(_AUTHORS_GRID):
         s2 = np.full(len(f), np.exp(2 * ln_scatter))
         theta, _, _ = _solve_coefficients(f, iv, s2, design)
-        _minus_two_log_likelihood(iv, f - theta @ design.T, s2, out)
+        cost[trial] = minus_two_log_likelihood(iv, f - theta @ design.T, s2)
     lowest = np.argmin(cost, axis=0)
     inner = np.clip(lowest, 1, len(cost) - 2)
     left, middle, right = (cost[inner + shift, np.arange(len(f))] for shift in (-1, 0, 1))
@@ -427,49 +330,6 @@ def _native(spectra):
         if spectra.dtype in (np.float32, np.float64) and spectra.dtype.isnative
         else spectra.astype(float)
     )
-
-
-def _check_spectra(flux, ivar):
-    if np.ndim(flux) != 2 or np.shape(flux) != np.shape(ivar):
-        raise ValueError(
-            f"flux and ivar must both be (n_star, n_pix), found shapes {np.shape(flux)} and {np.shape(ivar)}"
-        )
-
-
-def _check_training_labels(labels, n_star, label_names, order):
-    labels = np.asarray(labels, dtype=float)
-    if labels.shape != (n_star, len(label_names)):
-        raise ValueError(
-            f"labels must be (n_star, n_label) = ({n_star}, {len(label_names)}) for the labels "
-            f"{', '.join(label_names)}, found {labels.shape}"
-        )
-    n_term = len(polynomial(len(label_names), order).parent)
-    if n_star < _STARS_PER_TERM * n_term:
-        raise ValueError(
-            f"a model of order {order} in {len(label_names)} labels has {n_term} coefficients per pixel and "
-            f"needs at least {_STARS_PER_TERM * n_term} training stars, found {n_star}; "
-            "loosen the cuts on the reference set or choose fewer labels"
-        )
-    for name, column in zip(label_names, labels.T, strict=True):
-        bad = np.count_nonzero(~np.isfinite(column))
-        if bad:
-            raise ValueError(
-                f"training label {name} is not finite for {bad} of {n_star} stars; drop those stars"
-            )
-        if np.ptp(column) == 0:
-            raise ValueError(
-                f"training label {name} is {column[0]} for every star: nothing can be learned of it"
-            )
-    return labels
-
-
-def _run_blocks(function, blocks, threads):
-    """Results of every block in order; BLAS has one thread, so that bytes do not depend on ``threads``."""
-    with threadpool_limits(limits=1, user_api="blas"):
-        if threads == 1:
-            return [function(block) for block in blocks]
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(function, blocks))
 
 
 def train(
@@ -514,17 +374,18 @@ def train(
     theta by s^2 costs only one more back substitution, so that each iteration maximises the likelihood along
     the tangent theta + d(s^2) theta'; two iterations are the rule.
     """
-    _check_spectra(flux, ivar)
+    check_spectra(flux, ivar)
     label_names = tuple(label_names)
-    labels = _check_training_labels(labels, len(flux), label_names, order)
+    n_term = len(polynomial(len(label_names), order).parent)
+    model = f"a model of order {order} in {len(label_names)} labels ({n_term} coefficients per pixel)"
+    labels = check_training_labels(labels, label_names, len(flux), _STARS_PER_TERM * n_term, model)
     methods = {"exact": _train_exact, "grid": _train_grid}
     if scatter not in methods:
         raise ValueError(f"scatter must be one of {', '.join(methods)}, not {scatter!r}")
-    pivot, scale = labels.mean(axis=0), labels.std(axis=0)
-    design = vectorize((labels - pivot) / scale, polynomial(len(label_names), order))
+    scale = LabelScale.of(labels)
+    design = vectorize(scale.to_scaled(labels), polynomial(len(label_names), order))
     flux, ivar = _native(flux), _native(ivar)
     n_star, n_pix = flux.shape
-    n_term = design.shape[1]
 
     def train_block(first):
         size = min(block, n_pix - first)
@@ -541,17 +402,17 @@ def train(
         theta[untrained], s2[untrained], chi2[untrained] = 0.0, 0.0, 0.0
         return theta, np.sqrt(s2), chi2, n_used, status
 
-    parts = zip(*_run_blocks(train_block, range(0, n_pix, block), threads), strict=True)
+    parts = zip(*run_blocks(train_block, range(0, n_pix, block), threads), strict=True)
     theta, s, chi2, n_used, status = (np.concatenate(part) for part in parts)
     if wavelength is not None:
         wavelength = np.asarray(wavelength, dtype=float)
-    return CannonModel(label_names, order, pivot, scale, theta, s, chi2, n_used, status, wavelength)
+    return CannonModel(label_names, order, *scale, theta, s, chi2, n_used, status, wavelength)
 
 
 # ---------------------------------------------------------------------------------------------- labelling
 
 
-@_compile
+@compiled
 def _label_weights(flux, ivar, first, base, s2, w, wy, n_pix):
     """Weights of some pixels of each star, weighted flux above the baseline, and the pixels in use."""
     last = first + w.shape[1]
@@ -569,7 +430,7 @@ def _label_weights(flux, ivar, first, base, s2, w, wy, n_pix):
         n_pix[n] += count
 
 
-@_compile
+@compiled
 def _add_chi2(flux, ivar, first, s2, model, chi2):
     last = first + model.shape[1]
     s2 = s2[first:last]
@@ -585,7 +446,7 @@ def _add_chi2(flux, ivar, first, s2, model, chi2):
         chi2[n] += total
 
 
-@_compile
+@compiled
 def _evaluate(x, h, g, parent, variable, v, hv):
     """chi2 of the labels x relative to the baseline; fills the terms v and the product H v."""
     n = len(g)
@@ -603,7 +464,7 @@ def _evaluate(x, h, g, parent, variable, v, hv):
     return cost
 
 
-@_compile
+@compiled
 def _curvature(h, g, v, hv, term, label, source, factor, hd, slope, normal):
     """Half the gradient of chi2 and the Gauss-Newton matrix J^T W J (packed) at the terms v."""
     n_label = len(slope)
@@ -626,7 +487,7 @@ def _curvature(h, g, v, hv, term, label, source, factor, hd, slope, normal):
             normal[row + m] += d * hd[m, t]
 
 
-@_compile
+@compiled
 def _damped_step(normal, slope, damping, factor, step):
     """Solve for a Levenberg-Marquardt step; returns the expected drop of chi2, -1 if that fails."""
     n_label = len(slope)
@@ -645,7 +506,7 @@ def _damped_step(normal, slope, damping, factor, step):
     return drop
 
 
-@_compile
+@compiled
 def _is_same_minimum(x, cost, best_x, best_cost, best_normal):
     """True within one formal error of a minimum, and where chi2 is the parabola about that minimum.
 
@@ -662,7 +523,7 @@ def _is_same_minimum(x, cost, best_x, best_cost, best_normal):
     return parabola < 1.0 and abs(cost - best_cost - parabola) < 0.1 * parabola + 1e-6
 
 
-@_compile
+@compiled
 def _descend(x, h, g, tables, work, normal, tolerances, best_x, best_cost, best_normal):
     """Levenberg-Marquardt from x, in place; returns chi2, or infinity on the way to the best minimum so far.
 
@@ -701,7 +562,7 @@ def _descend(x, h, g, tables, work, normal, tolerances, best_x, best_cost, best_
     return cost
 
 
-@_compile
+@compiled
 def _fit_labels(packed, rhs, starts, tables, tolerances, out, normal_out, converged, won):
     """Follow every start to a minimum of the polynomial chi2 of each star; the lowest wins."""
     n_star, n = rhs.shape
@@ -780,18 +641,8 @@ def label(flux, ivar, model, *, starts, block=2048, threads=1, dtype=np.float32)
     With residuals y from the model at the pivot, chi2 = sum(w y^2) - 2 g.v(x) + v(x)^T H v(x), where
     g = sum(w y theta) and H = sum(w theta theta^T) run over the pixels; v(x) lacks the constant term.
     """
-    _check_spectra(flux, ivar)
-    n_label = len(model.label_names)
-    if flux.shape[1] != len(model.theta):
-        raise ValueError(
-            f"spectra have {flux.shape[1]} pixels but the model {len(model.theta)}: not the same grid"
-        )
-    starts = np.atleast_2d(model.to_scaled(starts))
-    if starts.shape[1:] != (n_label,) or not len(starts) or not np.isfinite(starts).all():
-        raise ValueError(
-            f"starts must be finite and (n_start, {n_label}), for {', '.join(model.label_names)}; "
-            f"found {starts.shape}"
-        )
+    check_spectra(flux, ivar, len(model.theta))
+    n_label, starts = len(model.label_names), check_starts(starts, model)
     n_star, n_pixel = flux.shape
     terms = model.terms
     tables = terms[1:]
@@ -819,100 +670,22 @@ def label(flux, ivar, model, *, starts, block=2048, threads=1, dtype=np.float32)
             _label_weights(f, iv, pixels.start, base, s2, w, wy, n_pix)
             packed += w @ pairs[pixels]
             g += wy @ coefficients[pixels]
-        x, normal = np.full((n, n_label), np.nan), np.full((n, n_label * (n_label + 1) // 2), np.nan)
-        converged, start = np.zeros(n, dtype=bool), np.full(n, -1)
+        minima = Minima.none(n, n_label)
+        x, converged, start = minima.x, minima.converged, minima.start
+        normal = np.full((n, n_label * (n_label + 1) // 2), np.nan)
         tolerances = (_CHI2_STOP, _CHI2_CONVERGED, _MAX_LABEL_ITERATIONS)
         _fit_labels(packed, g, starts, tables, tolerances, x, normal, converged, start)
-        fitted = start >= 0
-        x[~fitted] = np.nan
-        chi2 = np.zeros(n)
+        x[start < 0] = np.nan
+        minima.chi2[:] = 0.0
         v = vectorize(x, terms)
         for pixels in chunks:
-            _add_chi2(f, iv, pixels.start, s2, v @ model.theta[pixels].T, chi2)
-        chi2[~fitted] = np.nan
-        covariance = np.full((n, n_label, n_label), np.nan)
-        curvature = np.empty((fitted.sum(), n_label, n_label))
+            _add_chi2(f, iv, pixels.start, s2, v @ model.theta[pixels].T, minima.chi2)
         i, j = np.triu_indices(n_label)
-        curvature[:, i, j] = curvature[:, j, i] = normal[fitted]
-        covariance[fitted] = np.linalg.inv(curvature) * np.outer(model.scale, model.scale)
-        freedom = n_pix - n_label
-        reduced = np.where(freedom > 0, chi2 / np.maximum(freedom, 1), np.nan)
-        return Labels(model.pivot + model.scale * x, covariance, chi2, n_pix, reduced, converged, start)
+        minima.normal[:, i, j] = minima.normal[:, j, i] = normal
+        return labels_at(minima, n_pix, model.label_scale)
 
-    parts = _run_blocks(label_block, range(0, max(n_star, 1), block), threads)
+    parts = run_blocks(label_block, range(0, max(n_star, 1), block), threads)
     return Labels(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-
-# ------------------------------------------------------------------------------------------ starting points
-
-
-def read_starts(path, label_names, labels):
-    """Starting points from a table with a column per label; labels without one start at the training median.
-
-    Parameters
-    ----------
-    path : path of a CSV file
-        For the authors' seven points, ``resources/starting_points.csv``.
-    label_names : sequence of k str
-        Columns to look for.
-    labels : (n, k) array
-        Training labels.
-
-    Returns
-    -------
-    (m, k) array, physical units
-
-    Raises
-    ------
-    ValueError
-        If the table has none of the labels, no rows, or a value that is not a number.
-    """
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    known = [name for name in label_names if rows and name in rows[0]]
-    if not known:
-        raise ValueError(f"{path}: expected rows with columns among {', '.join(label_names)}, found none")
-    starts = np.tile(np.median(labels, axis=0), (len(rows), 1))
-    for k, name in enumerate(label_names):
-        if name in known:
-            try:
-                starts[:, k] = [float(row[name]) for row in rows]
-            except (TypeError, ValueError):
-                found = [row[name] for row in rows]
-                raise ValueError(f"{path}: column {name} must hold numbers, found {found}") from None
-    return starts
-
-
-def spread_starts(labels, n_start=7):
-    """Starting points for any set of labels: training stars that are typical, and far from each other.
-
-    The star nearest to the median comes first; each next one is the farthest from those before it, among
-    stars within two standard deviations of the mean in every label.
-
-    Parameters
-    ----------
-    labels : (n, k) array
-        Training labels.
-    n_start : int
-        How many at most.
-
-    Returns
-    -------
-    (m, k) array
-        m is ``n_start``, or the number of such stars if that is smaller.
-    """
-    labels = np.asarray(labels, dtype=float)
-    x = (labels - labels.mean(axis=0)) / labels.std(axis=0)
-    typical = np.flatnonzero((np.abs(x) < 2).all(axis=1))
-    if not len(typical):
-        return np.median(labels, axis=0)[None, :]
-    x = x[typical]
-    chosen = [int(np.argmin(((x - np.median(x, axis=0)) ** 2).sum(axis=1)))]
-    nearest = np.full(len(x), np.inf)
-    while len(chosen) < min(n_start, len(x)):
-        nearest = np.minimum(nearest, ((x - x[chosen[-1]]) ** 2).sum(axis=1))
-        chosen.append(int(np.argmax(nearest)))
-    return labels[typical[chosen]]
 
 
 # ------------------------------------------------------------------------------------------ what a model says
@@ -936,27 +709,6 @@ def predict(model, labels):
     flux = vectorize(np.atleast_2d(model.to_scaled(labels)), model.terms) @ model.theta.T
     flux[:, ~model.usable] = np.nan
     return flux
-
-
-def gradients(model, labels, steps):
-    """Change of the model flux when one label after the other is raised by its step.
-
-    Parameters
-    ----------
-    model : CannonModel
-        A trained model.
-    labels : (k,) array
-        Where to start from, physical units.
-    steps : (k,) array
-        For example 200 K, 0.5, 0.2 ... (Ting et al. 2017, Fig. 3).
-
-    Returns
-    -------
-    (k, p) array
-        Row j is flux(labels + steps[j] in label j) - flux(labels).
-    """
-    labels = np.asarray(labels, dtype=float)
-    return predict(model, labels + np.diag(steps)) - predict(model, labels[None, :])
 
 
 def linear_coefficients(model, per):
@@ -988,67 +740,3 @@ def linear_coefficients(model, per):
     coefficients = model.theta @ slopes
     coefficients[~model.usable] = np.nan
     return {name: coefficients[:, model.label_names.index(name)] * amount for name, amount in per.items()}
-
-
-# ------------------------------------------------------------------------------------------------ self-clip
-
-
-def self_clip(labels_in, labels_out, n_sigma=4.0):
-    """Reference stars that the model gives back (Ho et al. 2017, section 3.1).
-
-    A star is dropped if |out - in| exceeds ``n_sigma`` times the scatter (standard deviation of out - in over
-    all stars) of any label, or if it has no labels.
-
-    Parameters
-    ----------
-    labels_in, labels_out : (n, k) arrays
-        Reference labels, and those from the spectra.
-    n_sigma : float
-        Where to clip, in units of the scatter.
-
-    Returns
-    -------
-    keep : (n,) bool array
-    """
-    difference = np.asarray(labels_out, dtype=float) - np.asarray(labels_in, dtype=float)
-    known = np.isfinite(difference).all(axis=1)
-    keep = np.zeros(len(difference), dtype=bool)
-    if known.any():
-        scatter = difference[known].std(axis=0)
-        keep[known] = (np.abs(difference[known]) <= n_sigma * scatter).all(axis=1)
-    return keep
-
-
-def train_with_clip(
-    flux, ivar, labels, *, label_names, n_sigma=4.0, starts=None, label_block=2048, threads=1, **options
-):
-    """Train, label the reference stars with the model, drop those that it does not give back, train again.
-
-    Parameters
-    ----------
-    flux, ivar, labels, label_names, threads
-        As for `train`.
-    n_sigma : float
-        See `self_clip`.
-    starts : (m, k) array, optional
-        Starting points for `label`; by default `spread_starts` of the labels.
-    label_block : int
-        Stars per unit of work in `label`.
-    **options
-        Further arguments of `train`.
-
-    Returns
-    -------
-    model : CannonModel
-        Trained on the stars that were kept.
-    keep : (n,) bool array
-    first : Labels
-        Labels of all reference stars from the first model.
-    """
-    options = dict(options, label_names=label_names, threads=threads)
-    labels = np.asarray(labels, dtype=float)
-    first_model = train(flux, ivar, labels, **options)
-    starts = spread_starts(labels) if starts is None else starts
-    first = label(flux, ivar, first_model, starts=starts, block=label_block, threads=threads)
-    keep = self_clip(labels, first.labels, n_sigma)
-    return train(flux[keep], ivar[keep], labels[keep], **options), keep, first

@@ -6,8 +6,10 @@ from astropy.table import Table
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.models.cannon import read_starts, spread_starts, train_with_clip
+from labeltransfer.models.cannon import train
+from labeltransfer.models.clip import train_with_clip
 from labeltransfer.models.files import save_model
+from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 
@@ -27,6 +29,7 @@ def main(snakemake):
     labels = training_labels(stars, names, spectra.stars["id"])
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     model, keep, first = train_with_clip(
+        train,
         spectra.flux,
         spectra.ivar,
         labels,

@@ -6,21 +6,23 @@ from astropy.table import Table
 from labeltransfer.catalogs.distance import label_distance
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_blocks
-from labeltransfer.models.base import BLOCK, labels_of
-from labeltransfer.models.cannon import read_starts, spread_starts
 from labeltransfer.models.files import load_model
 from labeltransfer.models.priors import prior_of
+from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.store import Spectra, iterate, open_store
 from labeltransfer.validation.measured import star_correlations
 
+BLOCK = 2048  # spectra that are in memory at a time
 NEIGHBOURS = 10
 
 
 def labelled_block(flux, ivar, model, bootstrap_models, starts, threads):
     """Label a block of stars with the model, and with bootstrap models, if any, for the scatter between them."""
-    found = labels_of(flux, ivar, model, starts, threads)
-    replicates = [labels_of(flux, ivar, other, starts, threads).labels for other in bootstrap_models]
+    found = model.label(flux, ivar, starts=starts, threads=threads)
+    replicates = [
+        other.label(flux, ivar, starts=starts, threads=threads).labels for other in bootstrap_models
+    ]
     table = Table({"chi2": found.chi2, "n_pix": found.n_pix, "reduced_chi2": found.reduced_chi2})
     table["converged"], table["start"] = found.converged, found.start
     formal = np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))

@@ -7,9 +7,9 @@ from labeltransfer.catalogs.rows import label_columns
 from labeltransfer.catalogs.splits import k_folds
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
-from labeltransfer.models.cannon import spread_starts
-from labeltransfer.models.network import NetworkOptions, label_network, network_gradients, train_network
+from labeltransfer.models.network import NetworkOptions, label_network, train_network
 from labeltransfer.models.priors import prior_of
+from labeltransfer.models.starts import spread_starts
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.choices import chosen
@@ -60,7 +60,7 @@ def main(snakemake):
         options,
         snakemake.threads,
     )
-    here = np.mean([network_gradients(model, prior.points[0], prior.steps) for model in models], axis=0)
+    here = np.mean([model.gradients(prior.points[0], prior.steps) for model in models], axis=0)
     correlation = gradient_correlation(here, prior.gradient[0])
     rows = []
     for j, name in enumerate(names):

@@ -7,9 +7,9 @@ from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.splits import TEST
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
-from labeltransfer.models.cannon import spread_starts
-from labeltransfer.models.network import NetworkOptions, label_network, network_gradients, train_network
+from labeltransfer.models.network import NetworkOptions, label_network, train_network
 from labeltransfer.models.priors import prior_of, stepped_name, theory_table
+from labeltransfer.models.starts import spread_starts
 from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import banded_kernel
 from labeltransfer.spectra.store import read_stores
@@ -77,9 +77,7 @@ def main(snakemake):
         ),
         threads=snakemake.threads,
     )
-    correlation = gradient_correlation(
-        network_gradients(model, prior.points[0], prior.steps), prior.gradient[0]
-    )
+    correlation = gradient_correlation(model.gradients(prior.points[0], prior.steps), prior.gradient[0])
     flux, ivar = spectra.flux[np.ix_(test, pixels)], spectra.ivar[np.ix_(test, pixels)]
     doublet = (spectra.wavelength[pixels] > NA_D[0]) & (spectra.wavelength[pixels] < NA_D[1])
     a_k = (

@@ -7,23 +7,12 @@ from astropy.table import Table
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.models.cannon import predict
 from labeltransfer.models.files import load_model
-from labeltransfer.models.network import network_gradients
 from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.gradient_correlation import gradient_correlation
 from labeltransfer.validation.shift import linear_response
-
-
-def central_gradients(model, point, steps):
-    """Half the change of flux (k, p) from minus to plus the step in each label, as for networks and theory."""
-    steps = np.diag(steps)
-    return 0.5 * (predict(model, point + steps) - predict(model, point - steps))
-
-
-GRADIENTS = {"network": network_gradients, "cannon": central_gradients}
 
 
 def main(snakemake):
@@ -41,7 +30,7 @@ def main(snakemake):
     for method, path in zip(params.methods, inputs.models, strict=True):
         model = load_model(path)
         for number, reference in enumerate(references):
-            found = GRADIENTS[model.kind](model, points[number], steps)
+            found = model.gradients(points[number], steps)
             if number == 0:
                 table[method], table[f"scatter_{method}"] = found.T, model.scatter
             correlation = gradient_correlation(found, gradient[number])

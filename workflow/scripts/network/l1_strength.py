@@ -6,7 +6,7 @@ import pandas as pd
 from labeltransfer.catalogs.rows import label_columns
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
-from labeltransfer.models.network import NetworkOptions, network_gradients, train_network
+from labeltransfer.models.network import NetworkOptions, train_network
 from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
@@ -39,7 +39,7 @@ def main(snakemake):
             ),
             threads=snakemake.threads,
         )
-        found = [network_gradients(model, point, prior.steps) for point in prior.points]
+        found = [model.gradients(point, prior.steps) for point in prior.points]
         rows.append((strength, closeness(found, prior.gradient), model.loss.mean(), len(pixels)))
         print(f"Lambda = {strength:g}: mean correlation with theory {rows[-1][1]:.3f}", flush=True)
     table = pd.DataFrame(rows, columns=["strength", "correlation", "loss", "pixels"])

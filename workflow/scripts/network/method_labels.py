@@ -6,9 +6,8 @@ from astropy.table import Table, vstack
 from labeltransfer.catalogs.rows import label_columns
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import write_table
-from labeltransfer.models.base import labels_of
-from labeltransfer.models.cannon import spread_starts
 from labeltransfer.models.files import load_model
+from labeltransfer.models.starts import spread_starts
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import iterate, read_stores
 
@@ -24,7 +23,7 @@ def main(snakemake):
     tables = []
     for path in inputs.stores:
         for block in iterate(path, BLOCK):
-            found = labels_of(block.flux, block.ivar, model, starts, snakemake.threads)
+            found = model.label(block.flux, block.ivar, starts=starts, threads=snakemake.threads)
             table = Table({"id": block.stars["id"], "converged": found.converged})
             table["reduced_chi2"] = found.reduced_chi2
             for number, name in enumerate(names):

@@ -7,7 +7,8 @@ from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.splits import divide
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.models.cannon import train_with_clip
+from labeltransfer.models import cannon
+from labeltransfer.models.clip import train_with_clip
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores, write_store
 
@@ -26,6 +27,7 @@ def main(snakemake):
     rows = np.flatnonzero(train)
     n_sigma = params.model["clip"]
     _, keep, _ = train_with_clip(
+        cannon.train,
         spectra.flux[rows],
         spectra.ivar[rows],
         labels[rows],

@@ -7,7 +7,8 @@ from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.splits import k_folds, train_test_split
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.models.cannon import label, read_starts, spread_starts, train
+from labeltransfer.models.cannon import label, train
+from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 

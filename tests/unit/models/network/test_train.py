@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import minimize
 
 from labeltransfer.models.files import load_model, save_model
-from labeltransfer.models.network import FORMS, join_networks, network_gradients, predict_network
-from labeltransfer.models.network.scatter import fit_scatter
+from labeltransfer.models.network import FORMS, join_networks, predict_network
+from labeltransfer.models.scatter import fit_scatter
 from tests.unit.models.network.stars import (
     POINT,
     STEPS,
@@ -77,7 +77,7 @@ def test_nature_is_learned_better_than_noise(rng):
     _, _, other = mock_stars(rng, 400)
     error = predict_network(model, other) - mock_flux(other)
     assert np.sqrt(np.mean(error**2)) < 0.3 * 0.005
-    np.testing.assert_allclose(network_gradients(model, POINT, STEPS), mock_gradients(), atol=2e-3)
+    np.testing.assert_allclose(model.gradients(POINT, STEPS), mock_gradients(), atol=2e-3)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -89,7 +89,7 @@ def test_strong_prior_gives_the_gradients_of_theory(rng, form):
     for d_scale in (0.0, 1e2, 1e6):
         prior = prior_of(theory, form=form, d_scale=d_scale)
         model = train(flux, ivar, labels, prior=prior, ridge=1e-3, n_iterations=40)
-        off.append(np.sqrt(np.mean((network_gradients(model, POINT, STEPS) - theory) ** 2)))
+        off.append(np.sqrt(np.mean((model.gradients(POINT, STEPS) - theory) ** 2)))
     assert off[0] > 0.003
     assert off[2] < 0.02 * off[0]
     assert off[2] <= off[1] <= off[0]
@@ -101,7 +101,7 @@ def test_zero_theory_means_no_gradient(rng):
     theory = mock_gradients()
     theory[1] = 0.0
     model = train(flux, ivar, labels, prior=prior_of(theory))
-    assert np.abs(network_gradients(model, POINT, STEPS)[1]).max() < 2e-4
+    assert np.abs(model.gradients(POINT, STEPS)[1]).max() < 2e-4
 
 
 def test_several_reference_points(rng):
@@ -111,7 +111,7 @@ def test_several_reference_points(rng):
     prior = prior_of(theory, points, d_scale=1e5)
     model = train(flux, ivar, labels, prior=prior, ridge=1e-3, n_iterations=40)
     for point, expected in zip(points, theory, strict=True):
-        np.testing.assert_allclose(network_gradients(model, point, STEPS), expected, atol=1e-3)
+        np.testing.assert_allclose(model.gradients(point, STEPS), expected, atol=1e-3)
     arguments = (model, flux, ivar, labels, (theory, points))
     np.testing.assert_allclose(plain_loss(weights_of(model, 2), 2, *arguments), model.loss[2], rtol=1e-6)
 

@@ -15,7 +15,6 @@ from labeltransfer.models.network.model import (
     STATUS,
     NetworkModel,
     join_networks,
-    network_gradients,
     predict_network,
 )
 from labeltransfer.models.network.options import FORMS, GradientPrior, NetworkOptions
@@ -33,7 +32,6 @@ __all__ = [
     "choose_ridge",
     "join_networks",
     "label_network",
-    "network_gradients",
     "predict_network",
     "train_network",
 ]

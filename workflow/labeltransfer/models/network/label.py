@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from labeltransfer.models.cannon import Labels
-from labeltransfer.models.network.data import check_spectra, clean_pixels, run_blocks
+from labeltransfer.models.base import Labels, Minima, check_starts, labels_at
+from labeltransfer.models.data import check_spectra, clean_pixels, run_blocks, weights
+from labeltransfer.models.kernels import compiled
 
 # The last steps of label fits are those expected to lower chi2 by less than this, in float64 and before that
 # in float32; fits count as converged below the third.
@@ -105,7 +105,7 @@ def flux_and_slopes(x, tables, pixels):
     return flux, slopes
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@compiled
 def _accumulate(model, slopes, stars, first, normal, right, chi2):
     """Add some pixels, those from ``first`` on, to the normal equations of each row."""
     n_label = slopes.shape[2]
@@ -276,7 +276,7 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
 
     Returns
     -------
-    labeltransfer.models.cannon.Labels
+    labeltransfer.models.base.Labels
 
     Raises
     ------
@@ -290,16 +290,9 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
     one to convergence.  Steps are those of Gauss and Newton; near the minimum the change of the slope adds
     what these leave out, without which bright stars that the model does not quite describe converge slowly.
     """
-    check_spectra(flux, ivar)
-    n_star, n_pixel = np.shape(flux)
-    if n_pixel != len(model.b):
-        raise ValueError(f"spectra have {n_pixel} pixels but the model {len(model.b)}: not the same grid")
-    n_label, starts = len(model.label_names), np.atleast_2d(model.to_scaled(starts))
-    if starts.shape[1:] != (n_label,) or not len(starts) or not np.isfinite(starts).all():
-        raise ValueError(
-            f"starts must be finite and (n_start, {n_label}), for {', '.join(model.label_names)}; "
-            f"found {starts.shape}"
-        )
+    check_spectra(flux, ivar, len(model.b))
+    n_star, n_label = len(flux), len(model.label_names)
+    starts = check_starts(starts, model)
     usable = np.flatnonzero(model.usable)
     stride = max(1, len(usable) // _COARSE_PIXELS)
     tables = tables_of(model, usable[::stride], dtype), tables_of(model, usable, dtype)
@@ -309,7 +302,7 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
     def label_block(first):
         rows = slice(first, min(first + block, n_star))
         f, iv = clean_pixels(np.asarray(flux[rows]), np.asarray(ivar[rows]), usable)
-        f, weight = np.ascontiguousarray(f.T), np.ascontiguousarray((iv / (1.0 + iv * s2)).T)
+        f, weight = np.ascontiguousarray(f.T), np.ascontiguousarray(weights(iv, s2).T)
         n_pix = (weight > 0).sum(axis=1)
         fitted = np.flatnonzero(n_pix >= n_label)
         stars = Stars(f, weight, fitted, np.arange(len(fitted)))
@@ -328,18 +321,14 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
 
 def _labels_of(model, fitted, found, won, n_pix):
     """`Labels` of a block of stars, some of which were fitted; NaN for those that do not constrain theirs."""
-    n, k = len(n_pix), len(model.label_names)
-    x, chi2, covariance = np.full((n, k), np.nan), np.full(n, np.nan), np.full((n, k, k), np.nan)
-    converged, start = np.zeros(n, dtype=bool), np.full(n, -1)
+    minima = Minima.none(len(n_pix), len(model.label_names))
     if len(fitted):
         length = np.sqrt(np.einsum("nkk->nk", found.normal))
         known = (length > 0).all(axis=1) & np.isfinite(found.normal).all(axis=(1, 2))
         unit = found.normal[known] / (length[known, :, None] * length[known, None, :])
         known[known] = np.linalg.eigvalsh(unit)[:, 0] > _SINGULAR
         these = fitted[known]
-        x[these], chi2[these] = found.x[known], found.chi2[known]
-        start[these], converged[these] = won[known], found.drop[known] < _CHI2_CONVERGED
-        covariance[these] = np.linalg.inv(found.normal[known]) * np.outer(model.scale, model.scale)
-    freedom = n_pix - k
-    reduced = np.where(freedom > 0, chi2 / np.maximum(freedom, 1), np.nan)
-    return Labels(model.pivot + model.scale * x, covariance, chi2, n_pix, reduced, converged, start)
+        minima.x[these], minima.normal[these] = found.x[known], found.normal[known]
+        minima.chi2[these], minima.start[these] = found.chi2[known], won[known]
+        minima.converged[these] = found.drop[known] < _CHI2_CONVERGED
+    return labels_at(minima, n_pix, model.label_scale)

@@ -5,12 +5,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from labeltransfer.models.base import SpectralModel
+from labeltransfer.models.network.label import label_network
+
 #: What the numbers in ``NetworkModel.status`` mean.
 STATUS = ("trained", "too few stars")
 
 
 @dataclass(frozen=True)
-class NetworkModel:
+class NetworkModel(SpectralModel):
     """Trained networks of p pixels, k labels and H hidden nodes.
 
     Attributes
@@ -65,9 +68,13 @@ class NetworkModel:
         """(p,) bool: pixels that have a network; the others are constants and never fitted."""
         return self.status == 0
 
-    def to_scaled(self, labels):
-        """Physical labels (..., k) to the model's own units."""
-        return (np.asarray(labels, dtype=float) - self.pivot) / self.scale
+    def predict(self, labels):
+        """Model spectra (n, p) of labels (n, k), NaN at pixels without a network; see `SpectralModel`."""
+        return predict_network(self, labels)
+
+    def label(self, flux, ivar, *, starts, threads=1):
+        """`Labels` of stars from their spectra; see `SpectralModel`, and `label_network` with more options."""
+        return label_network(flux, ivar, self, starts=starts, threads=threads)
 
 
 def sigmoid(z):
@@ -100,28 +107,6 @@ def predict_network(model, labels):
         hidden = sigmoid(x @ model.W[pixel].T + model.c[pixel])
         flux[:, pixel] = hidden @ model.w[pixel] + model.b[pixel]
     return flux
-
-
-def network_gradients(model, labels, steps):
-    """Gradient spectra of a model: half the change of flux from minus to plus the step in each label.
-
-    Parameters
-    ----------
-    model : NetworkModel
-        A trained model.
-    labels : (k,) array
-        The reference point, physical units.
-    steps : (k,) array
-        Physical units.
-
-    Returns
-    -------
-    (k, p) array
-        NaN at pixels without a trained network.
-    """
-    steps = np.diag(np.asarray(steps, dtype=float))
-    labels = np.asarray(labels, dtype=float)
-    return 0.5 * (predict_network(model, labels + steps) - predict_network(model, labels - steps))
 
 
 def join_networks(models):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labeltransfer.models.network.data import clean_pixels
+from labeltransfer.models.data import clean_pixels
 from labeltransfer.models.network.model import predict_network
 from labeltransfer.models.network.options import NetworkOptions
 from labeltransfer.models.network.train import train_network

@@ -5,12 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from labeltransfer.models.network.data import check_spectra, clean_pixels, run_blocks
+from labeltransfer.models.base import LabelScale
+from labeltransfer.models.data import check_spectra, check_training_labels, clean_pixels, run_blocks
 from labeltransfer.models.network.loss import Loss, Pixels, Problem, split
 from labeltransfer.models.network.minimise import minimise
 from labeltransfer.models.network.model import NetworkModel
 from labeltransfer.models.network.options import GradientPrior, NetworkOptions
-from labeltransfer.models.network.scatter import fit_scatter
+from labeltransfer.models.scatter import fit_scatter
 
 # A pixel is trained where it has at least this many good stars per label, else its model is a constant.
 STARS_PER_LABEL = 2
@@ -40,33 +41,6 @@ class _Networks(NamedTuple):
     loss: np.ndarray
     n_used: np.ndarray
     status: np.ndarray
-
-
-def check_labels(labels, label_names, n_star):
-    """Labels (n, k) as float64, once they are fit for training; raises ValueError otherwise."""
-    labels = np.asarray(labels, dtype=float)
-    if labels.shape != (n_star, len(label_names)):
-        raise ValueError(
-            f"labels must be (n_star, n_label) = ({n_star}, {len(label_names)}) for the labels "
-            f"{', '.join(label_names)}, found {labels.shape}"
-        )
-    needed = STARS_PER_LABEL * (len(label_names) + 1)
-    if n_star < needed:
-        raise ValueError(
-            f"networks of {len(label_names)} labels need at least {needed} training stars, "
-            f"found {n_star}; loosen the cuts on the reference set"
-        )
-    for name, column in zip(label_names, labels.T, strict=True):
-        bad = np.count_nonzero(~np.isfinite(column))
-        if bad:
-            raise ValueError(
-                f"training label {name} is not finite for {bad} of {len(column)} stars; drop those stars"
-            )
-        if np.ptp(column) == 0:
-            raise ValueError(
-                f"training label {name} is {column[0]} for every star: nothing can be learned of it"
-            )
-    return labels
 
 
 def train_network(flux, ivar, labels, label_names, *, prior=None, options=None, wavelength=None, threads=1):
@@ -113,15 +87,16 @@ def train_network(flux, ivar, labels, label_names, *, prior=None, options=None, 
     """
     label_names, options = tuple(label_names), options or NetworkOptions()
     check_spectra(flux, ivar)
-    labels = check_labels(labels, label_names, len(flux))
-    pivot, scale = labels.mean(axis=0), labels.std(axis=0)
+    needed, model = STARS_PER_LABEL * (len(label_names) + 1), f"a network of {len(label_names)} labels"
+    labels = check_training_labels(labels, label_names, len(flux), needed, model)
+    scale = LabelScale.of(labels)
     prior = prior or no_prior(len(label_names), flux.shape[1])
     expected = len(prior.points), len(label_names), flux.shape[1]
     if prior.gradient.shape != expected:
         raise ValueError(
             f"the prior's gradient must be {expected} for these spectra, found {prior.gradient.shape}"
         )
-    problem = _problem((labels - pivot) / scale, prior, options, pivot, scale)
+    problem = _problem(scale.to_scaled(labels), prior, options, scale)
 
     def train_block(first):
         pixels = slice(first, min(first + options.block, flux.shape[1]))
@@ -131,8 +106,7 @@ def train_network(flux, ivar, labels, label_names, *, prior=None, options=None, 
     arrays = _Networks(*(np.concatenate(part) for part in zip(*parts, strict=True)))
     return NetworkModel(
         label_names,
-        pivot,
-        scale,
+        *scale,
         **arrays._asdict(),
         ridge=float(options.ridge),
         l1=float(options.l1),
@@ -150,12 +124,12 @@ def no_prior(n_label, n_pixel):
     )
 
 
-def _problem(x, prior, options, pivot, scale):
+def _problem(x, prior, options, scale):
     """What all pixels share, for stars at scaled labels x; a prior of no strength adds nothing."""
     n_star, k = x.shape
     points = prior.points if prior.d_scale > 0 else prior.points[:0]
-    plus = (points[:, None, :] + np.diag(prior.steps) - pivot) / scale
-    minus = (points[:, None, :] - np.diag(prior.steps) - pivot) / scale
+    plus = scale.to_scaled(points[:, None, :] + np.diag(prior.steps))
+    minus = scale.to_scaled(points[:, None, :] - np.diag(prior.steps))
     x = np.concatenate([x, plus.reshape(-1, k), minus.reshape(-1, k)])
     return Problem(
         x,

@@ -1,0 +1,64 @@
+"""Training without the reference stars that the model does not give back (Ho et al. 2017, section 3.1)."""
+
+import numpy as np
+
+from labeltransfer.models.starts import spread_starts
+
+
+def self_clip(labels_in, labels_out, n_sigma=4.0):
+    """Reference stars that the model gives back (Ho et al. 2017, section 3.1).
+
+    A star is dropped if |out - in| exceeds ``n_sigma`` times the scatter (standard deviation of out - in over
+    all stars) of any label, or if it has no labels.
+
+    Parameters
+    ----------
+    labels_in, labels_out : (n, k) arrays
+        Reference labels, and those from the spectra.
+    n_sigma : float
+        Where to clip, in units of the scatter.
+
+    Returns
+    -------
+    keep : (n,) bool array
+    """
+    difference = np.asarray(labels_out, dtype=float) - np.asarray(labels_in, dtype=float)
+    known = np.isfinite(difference).all(axis=1)
+    keep = np.zeros(len(difference), dtype=bool)
+    if known.any():
+        scatter = difference[known].std(axis=0)
+        keep[known] = (np.abs(difference[known]) <= n_sigma * scatter).all(axis=1)
+    return keep
+
+
+def train_with_clip(train, flux, ivar, labels, *, n_sigma=4.0, starts=None, threads=1, **options):
+    """Train, label the reference stars with the model, drop those that it does not give back, train again.
+
+    Parameters
+    ----------
+    train : callable
+        Trains a model: ``train(flux, ivar, labels, threads=threads, **options)`` returns a
+        `labeltransfer.models.base.SpectralModel`.
+    flux, ivar, labels, threads
+        As for `train`.
+    n_sigma : float
+        See `self_clip`.
+    starts : (m, k) array, optional
+        Starting points of labels; by default `spread_starts` of the reference labels.
+    **options
+        Further arguments of `train`.
+
+    Returns
+    -------
+    model : labeltransfer.models.base.SpectralModel
+        Trained on the stars that were kept.
+    keep : (n,) bool array
+    first : labeltransfer.models.base.Labels
+        Labels of all reference stars from the first model.
+    """
+    labels = np.asarray(labels, dtype=float)
+    model = train(flux, ivar, labels, threads=threads, **options)
+    starts = spread_starts(labels) if starts is None else starts
+    first = model.label(flux, ivar, starts=starts, threads=threads)
+    keep = self_clip(labels, first.labels, n_sigma)
+    return train(flux[keep], ivar[keep], labels[keep], threads=threads, **options), keep, first
