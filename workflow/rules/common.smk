@@ -15,6 +15,21 @@ def code_of(*floors):
     return {floor: CODE[floor] for floor in floors}
 
 
+def drawn(name, figure, shows):
+    """Outputs of a rule that draws a figure, its caption `workflow/report/<name>.rst`, and its line in the report."""
+    path = f"results/{{study}}/figures/{name.rpartition('/')[2]}"
+    return {
+        "pdf": f"{path}.pdf",
+        "png": report(
+            f"{path}.png",
+            caption=f"../report/{name}.rst",
+            category="{study}",
+            subcategory="figures",
+            labels={"figure": figure, "shows": shows},
+        ),
+    }
+
+
 def read_by_rule(path):
     """Inputs of the rule that makes a file."""
     for one in workflow.rules:

@@ -5,14 +5,7 @@ rule figure_01:
     input:
         comparison="results/{study}/validation/comparison.fits",
     output:
-        pdf="results/{study}/figures/figure_01.pdf",
-        png=report(
-            "results/{study}/figures/figure_01.png",
-            caption="../report/ho2017/figure_01.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "01", "shows": "pipeline against reference labels"},
-        ),
+        **drawn("ho2017/figure_01", "01", "pipeline against reference labels"),
     log:
         "logs/{study}/figure_01.log",
     benchmark:
@@ -46,14 +39,7 @@ use rule figure_01 as figure_02 with:
         apogee="results/{study}/archive/example_apogee.fits",
         windows=config["preparation"]["windows"],
     output:
-        pdf="results/{study}/figures/figure_02.pdf",
-        png=report(
-            "results/{study}/figures/figure_02.png",
-            caption="../report/ho2017/figure_02.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "02", "shows": "from spectrum to model input"},
-        ),
+        **drawn("ho2017/figure_02", "02", "from spectrum to model input"),
     log:
         "logs/{study}/figure_02.log",
     benchmark:
@@ -65,14 +51,7 @@ use rule figure_01 as figure_03 with:
         survey="results/{study}/catalogs/survey.fits",
         comparison="results/{study}/validation/comparison.fits",
     output:
-        pdf="results/{study}/figures/figure_03.pdf",
-        png=report(
-            "results/{study}/figures/figure_03.png",
-            caption="../report/ho2017/figure_03.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "03", "shows": "reference set within the survey"},
-        ),
+        **drawn("ho2017/figure_03", "03", "reference set within the survey"),
     log:
         "logs/{study}/figure_03.log",
     benchmark:
@@ -85,14 +64,7 @@ use rule figure_01 as figure_04 with:
         features="resources/lines/spectral_features.csv",
         dibs="resources/lines/dibs.csv",
     output:
-        pdf="results/{study}/figures/figure_04.pdf",
-        png=report(
-            "results/{study}/figures/figure_04.png",
-            caption="../report/ho2017/figure_04.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "04", "shows": "coefficients of the model"},
-        ),
+        **drawn("ho2017/figure_04", "04", "coefficients of the model"),
     log:
         "logs/{study}/figure_04.log",
     benchmark:
@@ -103,14 +75,7 @@ use rule figure_01 as figure_05 with:
     input:
         comparison="results/{study}/validation/comparison.fits",
     output:
-        pdf="results/{study}/figures/figure_05.pdf",
-        png=report(
-            "results/{study}/figures/figure_05.png",
-            caption="../report/ho2017/figure_05.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "05", "shows": "does the transfer work"},
-        ),
+        **drawn("ho2017/figure_05", "05", "does the transfer work"),
     log:
         "logs/{study}/figure_05.log",
     benchmark:
@@ -121,14 +86,7 @@ use rule figure_01 as figure_06 with:
     input:
         comparison="results/{study}/validation/comparison.fits",
     output:
-        pdf="results/{study}/figures/figure_06.pdf",
-        png=report(
-            "results/{study}/figures/figure_06.png",
-            caption="../report/ho2017/figure_06.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "06", "shows": "residuals after the transfer"},
-        ),
+        **drawn("ho2017/figure_06", "06", "residuals after the transfer"),
     log:
         "logs/{study}/figure_06.log",
     benchmark:
@@ -139,14 +97,7 @@ use rule figure_01 as figure_07 with:
     input:
         comparison="results/{study}/validation/comparison.fits",
     output:
-        pdf="results/{study}/figures/figure_07.pdf",
-        png=report(
-            "results/{study}/figures/figure_07.png",
-            caption="../report/ho2017/figure_07.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "07", "shows": "scatter against S/N"},
-        ),
+        **drawn("ho2017/figure_07", "07", "scatter against S/N"),
     log:
         "logs/{study}/figure_07.log",
     benchmark:
@@ -157,14 +108,7 @@ use rule figure_01 as figure_08 with:
     input:
         comparison="results/{study}/validation/comparison.fits",
     output:
-        pdf="results/{study}/figures/figure_08.pdf",
-        png=report(
-            "results/{study}/figures/figure_08.png",
-            caption="../report/ho2017/figure_08.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "08", "shows": "Kiel diagrams"},
-        ),
+        **drawn("ho2017/figure_08", "08", "Kiel diagrams"),
     log:
         "logs/{study}/figure_08.log",
     benchmark:
@@ -176,14 +120,7 @@ use rule figure_01 as figure_09 with:
         survey="results/{study}/catalogs/survey.fits",
         sample="results/{study}/labels/distance_sample.fits",
     output:
-        pdf="results/{study}/figures/figure_09.pdf",
-        png=report(
-            "results/{study}/figures/figure_09.png",
-            caption="../report/ho2017/figure_09.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "09", "shows": "label distance"},
-        ),
+        **drawn("ho2017/figure_09", "09", "label distance"),
     log:
         "logs/{study}/figure_09.log",
     benchmark:
@@ -195,14 +132,7 @@ use rule figure_01 as figure_10 with:
         survey="results/{study}/catalogs/survey.fits",
         distance="results/{study}/catalogs/distance.fits",
     output:
-        pdf="results/{study}/figures/figure_10.pdf",
-        png=report(
-            "results/{study}/figures/figure_10.png",
-            caption="../report/ho2017/figure_10.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "10", "shows": "the cut in the Kiel diagram"},
-        ),
+        **drawn("ho2017/figure_10", "10", "the cut in the Kiel diagram"),
     log:
         "logs/{study}/figure_10.log",
     benchmark:
@@ -213,14 +143,7 @@ use rule figure_01 as figure_11 with:
     input:
         catalog="results/{study}/catalog.fits",
     output:
-        pdf="results/{study}/figures/figure_11.pdf",
-        png=report(
-            "results/{study}/figures/figure_11.png",
-            caption="../report/ho2017/figure_11.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "11", "shows": "two sequences in [alpha/M]"},
-        ),
+        **drawn("ho2017/figure_11", "11", "two sequences in [alpha/M]"),
     log:
         "logs/{study}/figure_11.log",
     benchmark:
@@ -232,14 +155,7 @@ use rule figure_01 as figure_12 with:
         catalog="results/{study}/catalog.fits",
         reference="results/{study}/catalogs/reference.fits",
     output:
-        pdf="results/{study}/figures/figure_12.pdf",
-        png=report(
-            "results/{study}/figures/figure_12.png",
-            caption="../report/ho2017/figure_12.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "12", "shows": "the alpha-enhanced sky"},
-        ),
+        **drawn("ho2017/figure_12", "12", "the alpha-enhanced sky"),
     log:
         "logs/{study}/figure_12.log",
     benchmark:

@@ -580,14 +580,7 @@ rule network_figure_01:
         comparison="results/{study}/validation/comparison.fits",
         model="results/{study}/models/prior.h5",
     output:
-        pdf="results/{study}/figures/figure_01.pdf",
-        png=report(
-            "results/{study}/figures/figure_01.png",
-            caption="../report/ting2017/figure_01.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "01", "shows": "a spectrum and its model"},
-        ),
+        **drawn("ting2017/figure_01", "01", "a spectrum and its model"),
     log:
         "logs/{study}/network_figure_01.log",
     benchmark:
@@ -615,14 +608,7 @@ use rule network_figure_01 as network_figure_02 with:
     input:
         comparison="results/{study}/validation/comparison.fits",
     output:
-        pdf="results/{study}/figures/figure_02.pdf",
-        png=report(
-            "results/{study}/figures/figure_02.png",
-            caption="../report/ting2017/figure_02.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "02", "shows": "one to one"},
-        ),
+        **drawn("ting2017/figure_02", "02", "one to one"),
     log:
         "logs/{study}/network_figure_02.log",
     benchmark:
@@ -634,14 +620,7 @@ use rule network_figure_01 as network_figure_03 with:
         gradients="results/{study}/validation/gradients.fits",
         correlation="results/{study}/gradient_correlation.csv",
     output:
-        pdf="results/{study}/figures/figure_03.pdf",
-        png=report(
-            "results/{study}/figures/figure_03.png",
-            caption="../report/ting2017/figure_03.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "03", "shows": "which features carry a label"},
-        ),
+        **drawn("ting2017/figure_03", "03", "which features carry a label"),
     log:
         "logs/{study}/network_figure_03.log",
     benchmark:
@@ -652,14 +631,7 @@ use rule network_figure_01 as d_scale_figure with:
     input:
         table="results/{study}/d_scale_scan.csv",
     output:
-        pdf="results/{study}/figures/d_scale.pdf",
-        png=report(
-            "results/{study}/figures/d_scale.png",
-            caption="../report/ting2017/d_scale.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "D_scale", "shows": "cost and gain of the prior"},
-        ),
+        **drawn("ting2017/d_scale", "D_scale", "cost and gain of the prior"),
     log:
         "logs/{study}/d_scale_figure.log",
     benchmark:
@@ -670,14 +642,7 @@ use rule network_figure_01 as cramer_rao_figure with:
     input:
         table="results/{study}/cramer_rao.csv",
     output:
-        pdf="results/{study}/figures/cramer_rao.pdf",
-        png=report(
-            "results/{study}/figures/cramer_rao.png",
-            caption="../report/ting2017/cramer_rao.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "Cramer-Rao", "shows": "bounds and scatter"},
-        ),
+        **drawn("ting2017/cramer_rao", "Cramer-Rao", "bounds and scatter"),
     log:
         "logs/{study}/cramer_rao_figure.log",
     benchmark:
@@ -688,14 +653,7 @@ use rule network_figure_01 as shift_test_figure with:
     input:
         table="results/{study}/shift_test.csv",
     output:
-        pdf="results/{study}/figures/shift_test.pdf",
-        png=report(
-            "results/{study}/figures/shift_test.png",
-            caption="../report/ting2017/shift_test.rst",
-            category="{study}",
-            subcategory="figures",
-            labels={"figure": "shift test", "shows": "measured or inferred"},
-        ),
+        **drawn("ting2017/shift_test", "shift test", "measured or inferred"),
     log:
         "logs/{study}/shift_test_figure.log",
     benchmark:
