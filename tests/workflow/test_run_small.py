@@ -1,6 +1,7 @@
 """The whole workflow on a small mock archive: what it makes, what it says of every row, and that it is done."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from astropy.table import QTable, Table
 from PIL import Image
 
 from labeltransfer.files.tables import read_table
@@ -110,6 +112,16 @@ def test_catalogue_has_the_columns_of_table_1_with_units(catalog):
     assert not (catalog["trained"] & ~catalog["reference"]).any()
     survey = ~catalog["reference"]
     assert (catalog["label_distance"][survey] < 2.5).all()
+
+
+def test_astropy_reads_every_table_without_a_warning(small_run):
+    paths = [path for path in small_run.rglob("results/**/*.fits") if "/archive/" not in path.as_posix()]
+    assert small_run / "results" / "ho2017" / "catalog.fits" in paths
+    for path in paths:
+        with warnings.catch_warnings(), fits.open(path) as hdus:
+            warnings.simplefilter("error")
+            hdus.verify("exception")
+            assert len(Table.read(path, hdu=1).columns) == len(QTable.read(path, hdu=1).columns) > 0
 
 
 def test_parquet_is_the_same_table(study, catalog):

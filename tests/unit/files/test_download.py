@@ -451,6 +451,18 @@ def test_two_runs_at_once(archive, tmp_path):
     assert os.listdir(tmp_path / "here") == ["got.fits.gz"]
 
 
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_file_systems_without_locks(archive, tmp_path, monkeypatch, code):
+    def no_locks(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(transfer.fcntl, "flock", no_locks)
+    with serve(archive) as server:
+        row = fetch(server, tmp_path / "here")
+    assert (row["status"], row["reason"]) == ("ok", "")
+    assert (tmp_path / "here" / "got.fits.gz").read_bytes() == bytes_of(archive)
+
+
 def test_a_lock_on_a_file_that_is_no_longer_there_does_not_count(archive, tmp_path, monkeypatch):
     part = tmp_path / "here" / "got.fits.gz.part"
     flock = transfer.fcntl.flock

@@ -2,12 +2,13 @@
 
 import itertools
 import os
+import warnings
 
 import numpy as np
 import pytest
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Column, MaskedColumn, Table, vstack
+from astropy.table import Column, MaskedColumn, QTable, Table, vstack
 
 from labeltransfer.files import tables
 from labeltransfer.files.parquet import write_parquet, write_parquet_blocks
@@ -29,6 +30,36 @@ def test_fits_returns_what_was_written(tmp_path):
     assert str(back["logg"].unit) == "dex"
     assert back.meta == {"study": "mock", "version": 1, "cuts": [{"reason": "x" * 100}], "count": 3}
     assert [p.name for p in path.parent.iterdir()] == ["table.fits"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "in_file", "description"),
+    [
+        ("dex", None, "[dex] surface gravity"),
+        ("K", "K", "surface gravity"),
+        ("km/s", "km s-1", "surface gravity"),
+        ("mag", "mag", "surface gravity"),
+        ("deg", "deg", "surface gravity"),
+        (None, None, "surface gravity"),
+    ],
+)
+def test_units_are_those_of_the_standard_and_come_back(tmp_path, unit, in_file, description):
+    path = tmp_path / "units.fits"
+    table = Table({"with": Column([1.0], unit=unit, description="surface gravity"), "without": [1.0]})
+    table["alone"] = Column([1.0], unit=unit)
+    table["bracket"] = Column([1.0], unit="K", description="[sic] as published")
+    write_table(table, path)
+    header = fits.getheader(path, 1)
+    assert header.get("TUNIT1") == in_file
+    assert header["TCOMM1"] == description
+    for read in (Table.read, QTable.read):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert read(path)["with"].unit == (in_file and u.Unit(unit))
+    back = read_table(path)
+    for name in table.colnames:
+        assert back[name].unit == table[name].unit
+        assert back[name].description == table[name].description
 
 
 def test_fits_of_no_rows_and_no_text(tmp_path):

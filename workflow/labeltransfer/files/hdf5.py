@@ -36,6 +36,28 @@ class _Forgiving(io.FileIO):
             return size
 
 
+def open_hdf5(path):
+    """Open an HDF5 file for reading, on any file system.
+
+    Ours have their names only once they are whole and are never changed, so that reading needs no lock; the HDF5
+    library would ask for one, and call it an error where the file system has none.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    h5py.File
+
+    Raises
+    ------
+    OSError
+        If it is no HDF5 file.
+    """
+    return h5py.File(path, "r", locking=False)
+
+
 @contextlib.contextmanager
 def new_file(path, title=None):
     """Write an HDF5 file, which is there once the block has ended without an error.

@@ -165,7 +165,9 @@ def _of_parquet(path):
 def _of_hdf5(path):
     import h5py
 
-    with h5py.File(path, "r") as file:
+    from labeltransfer.files.hdf5 import open_hdf5
+
+    with open_hdf5(path) as file:
         part = file.get("provenance")
         if isinstance(part, h5py.Dataset):
             return bytes(part[0]).decode()

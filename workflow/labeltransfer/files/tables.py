@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import mmap
+import re
 import tempfile
 import warnings
 from typing import NamedTuple
@@ -220,16 +221,37 @@ def _header(path, table, meta):
     hdu = fits.BinTableHDU(empty)
     for number, name in enumerate(table.colnames, start=1):
         column = table[name].info
-        if column.unit is not None:
-            hdu.columns[number - 1].unit = str(column.unit)
-        if column.description:
-            hdu.header[f"TCOMM{number}"] = _ascii(path, f"description of {name}", column.description)
+        unit, description = _in_fits(column.unit, column.description)
+        if unit:
+            hdu.columns[number - 1].unit = unit
+        if description:
+            hdu.header[f"TCOMM{number}"] = _ascii(path, f"description of {name}", description)
     meta = {**table.meta, **(meta or {})}
     if meta:
         hdu.header[_PROVENANCE] = (as_text(meta), "JSON: what made this")
     # Writing settles the header.
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(io.BytesIO())
     return hdu.header
+
+
+def _in_fits(unit, description):
+    """Unit (TUNITn) and description (TCOMMn) of a column for the header.
+
+    The FITS standard (4.0, section 4.3) knows no dex, and readers warn of units that it does not know. Such a one
+    leads the description in square brackets, as the standard has it for the units of keywords.
+    """
+    if unit is None:
+        return "", description
+    try:
+        return Unit(unit).to_string("fits"), description
+    except ValueError:
+        return "", f"[{unit}] {description or ''}".rstrip()
+
+
+def _from_fits(unit, description):
+    """Unit and description of a column, from TUNITn and TCOMMn as `_in_fits` writes them."""
+    found = re.fullmatch(r"\[([^\[\]]+)\] ?(.*)", description or "")
+    return (found[1], found[2] or None) if found and not unit else (unit, description)
 
 
 def _records(path, table):
@@ -325,7 +347,7 @@ def _layout(path, columns):
         for number, (name, column) in enumerate(definitions.items(), start=1):
             if column.bzero or column.bscale not in (None, "", 1) or column.format[-1:] in "PQX":
                 raise ValueError(f"column {name} of a type that is not used here ({column.format}, scaled)")
-            about[name] = column.format[-1:] == "L", column.unit, header.get(f"TCOMM{number}")
+            about[name] = column.format[-1:] == "L", *_from_fits(column.unit, header.get(f"TCOMM{number}"))
         meta = json.loads(header[_PROVENANCE]) if _PROVENANCE in header else {}
         chosen = about if columns is None else {name: about[name] for name in columns}
         return _Layout(dtype, start, header["NAXIS2"], chosen, meta)

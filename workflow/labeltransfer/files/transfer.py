@@ -1,6 +1,7 @@
 """One file over HTTP: received, resumed, checked, and put in its place whole; or the reason why not."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -23,6 +24,12 @@ LONGEST_WAIT = 120.0  # seconds between two tries; a server that asks for more i
 PROGRESS = 1 << 20  # bytes; an attempt that brings this much does not count as a failed one
 LENIENCE = 10  # files in a row that a host failed to deliver, after which it is asked once for each
 HTML = "HTML page instead of a file"
+_NO_LOCKS = (
+    errno.ENOLCK,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+)  # what file systems without them answer
 
 
 class Request(NamedTuple):
@@ -214,7 +221,7 @@ def _locked(part):
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     with open(os.open(part, flags, 0o666), "r+b") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(stream)
             # The file may have been renamed or removed between opening and locking.
             same = os.path.samestat(os.fstat(stream.fileno()), os.stat(part))
         except (BlockingIOError, FileNotFoundError):
@@ -222,6 +229,15 @@ def _locked(part):
         if not same:
             raise _Failure("another run is fetching it", again=True)
         yield stream
+
+
+def _lock(stream):
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Where the file system has no locks, only two runs that share its folder could meet: what came is verified.
+        if error.errno not in _NO_LOCKS:
+            raise
 
 
 def _receive(request, stream, state, job, began):

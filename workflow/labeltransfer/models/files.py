@@ -13,7 +13,7 @@ from dataclasses import MISSING, fields
 import h5py
 import numpy as np
 
-from labeltransfer.files.hdf5 import check_plain, new_file, read_seal
+from labeltransfer.files.hdf5 import check_plain, new_file, open_hdf5, read_seal
 from labeltransfer.models.cannon import CannonModel
 from labeltransfer.models.network import NetworkModel
 
@@ -126,7 +126,7 @@ def _open(path):
         raise ValueError(f"{path}: of format version {version}, this package reads {VERSION}; train it again")
     if not whole:
         raise ValueError(f"{path}: damaged: its checksum is wrong; delete it and train it again")
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         try:
             check_plain(file)
         except OSError as error:

@@ -9,11 +9,10 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 from astropy.table import Table, vstack
 
-from labeltransfer.files.hdf5 import check_plain, new_file
+from labeltransfer.files.hdf5 import check_plain, new_file, open_hdf5
 
 FORMAT = "labeltransfer-spectra"
 VERSION = 2
@@ -156,7 +155,7 @@ def open_store(path):
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such store of spectra")
     with _damage(path):
-        file = h5py.File(path, "r")
+        file = open_hdf5(path)
     with file:
         with _damage(path):
             check_plain(file)
