@@ -1,4 +1,4 @@
-# The figures of Ho et al. 2017: a figure is a rule, each with its inputs by name, all drawn by one short script.
+# A figure is a rule, each with its inputs by name, all drawn by one short script. First those of Ho et al. 2017.
 
 
 rule figure_01:
@@ -160,6 +160,95 @@ use rule figure_01 as figure_12 with:
         "logs/{study}/figure_12.log",
     benchmark:
         "logs/{study}/figure_12.tsv"
+
+
+# Those of Ting et al. 2017, and three of our own.
+
+
+rule network_figure_01:
+    input:
+        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+        comparison="results/{study}/validation/comparison.fits",
+        model="results/{study}/models/prior.h5",
+    output:
+        **drawn("ting2017/figure_01", "01", "a spectrum and its model"),
+    log:
+        "logs/{study}/network_figure_01.log",
+    benchmark:
+        "logs/{study}/network_figure_01.tsv"
+    wildcard_constraints:
+        study=NETWORK,
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(10),
+    params:
+        paper="ting2017",
+        source=SOURCE,
+        study=lambda w: config["studies"][w.study],
+        code=code_of("spectra", "models", "figures"),
+    message:
+        "{wildcards.study}: {rule}"
+    script:
+        "../scripts/figures/figure.py"
+
+
+use rule network_figure_01 as network_figure_02 with:
+    input:
+        comparison="results/{study}/validation/comparison.fits",
+    output:
+        **drawn("ting2017/figure_02", "02", "one to one"),
+    log:
+        "logs/{study}/network_figure_02.log",
+    benchmark:
+        "logs/{study}/network_figure_02.tsv"
+
+
+use rule network_figure_01 as network_figure_03 with:
+    input:
+        gradients="results/{study}/validation/gradients.fits",
+        correlation="results/{study}/gradient_correlation.csv",
+    output:
+        **drawn("ting2017/figure_03", "03", "which features carry a label"),
+    log:
+        "logs/{study}/network_figure_03.log",
+    benchmark:
+        "logs/{study}/network_figure_03.tsv"
+
+
+use rule network_figure_01 as d_scale_figure with:
+    input:
+        table="results/{study}/d_scale_scan.csv",
+    output:
+        **drawn("ting2017/d_scale", "D_scale", "cost and gain of the prior"),
+    log:
+        "logs/{study}/d_scale_figure.log",
+    benchmark:
+        "logs/{study}/d_scale_figure.tsv"
+
+
+use rule network_figure_01 as cramer_rao_figure with:
+    input:
+        table="results/{study}/cramer_rao.csv",
+    output:
+        **drawn("ting2017/cramer_rao", "Cramer-Rao", "bounds and scatter"),
+    log:
+        "logs/{study}/cramer_rao_figure.log",
+    benchmark:
+        "logs/{study}/cramer_rao_figure.tsv"
+
+
+use rule network_figure_01 as shift_test_figure with:
+    input:
+        table="results/{study}/shift_test.csv",
+    output:
+        **drawn("ting2017/shift_test", "shift test", "measured or inferred"),
+    log:
+        "logs/{study}/shift_test_figure.log",
+    benchmark:
+        "logs/{study}/shift_test_figure.tsv"
 
 
 # The final files of every study. Targets name them all, and not the manifest alone, so that one that was lost is made anew.

@@ -62,6 +62,7 @@ def draw(spectra, archive_kind, *, star="", labels=None):
     Returns
     -------
     matplotlib.figure.Figure
+        Three panels: APOGEE; LAMOST with its pseudo-continuum; the one divided by the other.
 
     Raises
     ------

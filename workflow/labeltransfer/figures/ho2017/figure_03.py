@@ -36,6 +36,7 @@ def draw(survey, comparison, archive_kind, *, reference="APOGEE", limits=None, f
     Returns
     -------
     matplotlib.figure.Figure
+        Two Kiel diagrams, the reference stars coloured by [Fe/H].
 
     Raises
     ------

@@ -70,6 +70,7 @@ def draw(wavelength, coefficients, scatter, features, dibs, archive_kind, *, lab
     Returns
     -------
     matplotlib.figure.Figure
+        A panel per label, and the scatter below them.
 
     Raises
     ------

@@ -64,6 +64,7 @@ def draw(
     Returns
     -------
     matplotlib.figure.Figure
+        A panel per label; a cell that is left over has the scales of the densities.
 
     Raises
     ------

@@ -35,6 +35,7 @@ def draw(comparison, archive_kind, *, reference="APOGEE", limits=None, bins=None
     Returns
     -------
     matplotlib.figure.Figure
+        Three Kiel diagrams on one scale of density.
 
     Raises
     ------

@@ -42,6 +42,7 @@ def draw(
     Returns
     -------
     matplotlib.figure.Figure
+        The stars as dots, below a histogram of their abscissa.
 
     Raises
     ------

@@ -38,6 +38,7 @@ def draw(survey, distance, archive_kind, *, cut=2.5, n_star=14_000, seed=0, limi
     Returns
     -------
     matplotlib.figure.Figure
+        One Kiel diagram with its colour scale.
 
     Raises
     ------

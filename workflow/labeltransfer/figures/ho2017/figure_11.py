@@ -45,6 +45,7 @@ def draw(fe_h, alpha_m, archive_kind, *, limits=((-2.2, 0.7), (-0.2, 0.5)), n_si
     Returns
     -------
     matplotlib.figure.Figure
+        Stars per cell, and contours of the smoothed density.
 
     Raises
     ------
