@@ -8,6 +8,7 @@ import yaml
 
 from labeltransfer import settings
 from labeltransfer.settings import (
+    TAKEN_NAMES,
     ConfigError,
     check_config,
     code_versions,
@@ -96,7 +97,12 @@ def test_the_files_of_the_repository_are_accepted(root, default, schema_path):
         ),
         ({"preparation": {"min_good_fraction": 3}}, "preparation.min_good_fraction", "3 is greater than"),
         ({"studies": {"ho2017": {"figures": [1, 13]}}}, "studies.ho2017.figures", "13"),
-        ({"studies": {"Ho 2017": {}}}, "studies", "'Ho 2017' does not match"),
+        ({"studies": {"Ho 2017": {}}}, "studies.Ho 2017", "must begin with a lower-case letter"),
+        ({"studies": {"my-study": {}}}, "studies.my-study", "only lower-case letters, digits and _"),
+        ({"studies": {"Mine": {}}}, "studies.Mine", "'Mine' cannot be a name here"),
+        ({"studies": {2017: {}}}, "studies.2017", "2017 cannot be a name here"),
+        ({"studies": {True: {}}}, "studies.True", "put it in quotes"),
+        ({"run": [2017]}, "run.0", "2017 is not of type 'string'"),
         ({"grid": None}, "grid", "None is not of type 'object'"),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, str) else "",
@@ -136,24 +142,54 @@ def test_a_value_from_the_command_line_is_not_blamed_on_a_file(default, schema_p
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"run": ["ting2071"]}, r"run names the study 'ting2071', but studies has only ho2017"),
-        ({"grid": {"lower": 9500.0}}, r"grid\.lower must be below grid\.upper"),
+        ({"run": ["ting2071"]}, "run names the study 'ting2071', but studies has only ho2017"),
+        ({"grid": {"lower": 9500.0}}, "grid.lower must be below grid.upper"),
         (
             {"studies": {"ho2017": {"pipeline": {"vsini": "v"}}}},
-            r"ho2017\.pipeline names vsini, which is no label",
+            "studies.ho2017.pipeline names vsini, which is no label",
         ),
-        ({"studies": {"ho2017": {"nuisance": ["a_v"]}}}, r"ho2017\.nuisance names a_v, which is no label"),
+        (
+            {"studies": {"ho2017": {"nuisance": ["a_v"]}}},
+            "studies.ho2017.nuisance names a_v, which is no label",
+        ),
         (
             {"studies": {"ho2017": {"distance": {"scale": {"alpha_m": 0.1}}}}},
-            r"distance\.scale names a label without a pipeline value; studies\.ho2017\.pipeline has teff, logg, fe_h",
+            "studies.ho2017.distance.scale names a label without a pipeline value; "
+            "studies.ho2017.pipeline has teff, logg, fe_h",
+        ),
+        (
+            {"studies": {"ho2017": {"validation": {"bootstrap": 0}}}},
+            "studies.ho2017.validation.bootstrap must be 0 for a network, else 2 or more",
+        ),
+        (
+            {"studies": {"ho2017": {"model": {"kind": "network"}}}},
+            "studies.ho2017.model.kind is network, so it needs the key studies.ho2017.network",
         ),
     ],
-    ids=["run", "grid", "pipeline", "nuisance", "distance"],
+    ids=["run", "grid", "pipeline", "nuisance", "distance", "bootstrap", "network"],
 )
-def test_parts_that_contradict_each_other_are_refused(default, change, message):
-    check_config(default)
-    with pytest.raises(ConfigError, match=message):
-        check_config(merged(default, change))
+def test_parts_that_contradict_each_other_are_refused(default, root, tmp_path, change, message):
+    files = [root / "config" / "config.yaml", tmp_path / "mine.yaml"]
+    files[1].write_text(yaml.safe_dump(change))
+    check_config(default, files)
+    with pytest.raises(ConfigError) as caught:
+        check_config(merged(default, change), files)
+    assert str(caught.value).startswith(f"{files[1]}: {message}")
+
+
+def test_a_study_is_not_named_as_another_folder_of_the_results(default, root, tmp_path):
+    mine = tmp_path / "mine.yaml"
+    for name in ("archive", "times", "ab_initio", "release"):
+        change = {"run": [name], "studies": {name: default["studies"]["ho2017"]}}
+        mine.write_text(yaml.safe_dump(change))
+        with pytest.raises(ConfigError, match=f"^{mine}: studies.{name} cannot be the name"):
+            check_config(merged(default, change), [root / "config" / "config.yaml", mine])
+    found = {
+        name
+        for path in [root / "Snakefile", *(root / "workflow" / "rules").glob("*.smk")]
+        for name in re.findall(r"results/([a-z_]+)[/\"]", path.read_text())
+    }
+    assert found == set(TAKEN_NAMES)
 
 
 def test_no_level_of_the_schema_takes_unknown_keys_and_every_key_is_described(schema):

@@ -20,7 +20,7 @@ FLOORS = (
     "validation",
     "figures",
 )
-SETTINGS_FILE = "the configuration (config/config.yaml and any --configfile)"
+TAKEN_NAMES = ("ab_initio", "archive", "release", "times")  # folders of results/ that are no study's
 
 
 class ConfigError(ValueError):
@@ -74,7 +74,7 @@ def validate_config(config, schema_path, files=()):
     schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(config))
     if error is None:
-        check_config(config)
+        check_config(config, files)
         return
     path = list(error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
@@ -82,6 +82,12 @@ def validate_config(config, schema_path, files=()):
         unknown = [key for key in error.instance if key not in known]
         problem = f"unknown key {unknown[0]!r}; known here: {', '.join(known)}"
         path.append(unknown[0])
+    elif "propertyNames" in error.absolute_schema_path:
+        problem = (
+            f"{error.instance!r} cannot be a name here: it must begin with a lower-case letter, and have only "
+            "lower-case letters, digits and _; put it in quotes if YAML takes it for a number or a truth value"
+        )
+        path.append(error.instance)
     elif error.validator == "required":
         problem = error.message.replace("is a required property", "is missing")
     else:
@@ -108,54 +114,63 @@ def _where(path, files, config):
     return "configuration (no file holds this value; see --config and config/config.yaml)"
 
 
-def check_config(config):
+def check_config(config, files=()):
     """Check what a schema cannot: that parts of the configuration agree with each other.
 
     Parameters
     ----------
     config : dict
         The merged configuration.
+    files : sequence of str or Path
+        The files it was merged from.
 
     Raises
     ------
     ConfigError
-        Naming the key, what it holds and what would do.
+        Naming the key, the file that holds it, what it holds and what would do.
     """
+    for path, problem in _contradictions(config):
+        raise ConfigError(f"{_where(path, files, config)}: {'.'.join(path)} {problem}")
+
+
+def _contradictions(config):
+    """Pairs of a key, as the names that lead to it, and what is wrong with it."""
     for name in config["run"]:
         if name not in config["studies"]:
-            raise ConfigError(
-                f"{SETTINGS_FILE}: run names the study {name!r}, but studies has only {', '.join(config['studies'])}"
-            )
+            yield ["run"], f"names the study {name!r}, but studies has only {', '.join(config['studies'])}"
     if config["grid"]["lower"] >= config["grid"]["upper"]:
-        raise ConfigError(f"{SETTINGS_FILE}: grid.lower must be below grid.upper")
+        yield ["grid", "lower"], "must be below grid.upper"
     for name, study in config["studies"].items():
-        for key in ("pipeline", "nuisance"):
-            strange = [label for label in study[key] if label not in study["labels"]]
-            if strange:
-                raise ConfigError(
-                    f"{SETTINGS_FILE}: studies.{name}.{key} names {', '.join(strange)}, which is no label of the study"
-                )
-        kind, network = study["model"]["kind"], study.get("network")
-        if kind == "network":
-            if network is None:
-                raise ConfigError(
-                    f"{SETTINGS_FILE}: studies.{name}.model.kind is network, so it needs the key studies.{name}.network"
-                )
-            stepless = [label for label, about in study["labels"].items() if "step" not in about]
-            if stepless:
-                raise ConfigError(
-                    f"{SETTINGS_FILE}: studies.{name}.labels.{stepless[0]} needs a step, that of its gradient spectrum"
-                )
-        if (study["validation"]["bootstrap"] < 2) == (kind == "cannon"):
-            raise ConfigError(
-                f"{SETTINGS_FILE}: studies.{name}.validation.bootstrap must be 0 for a network, else 2 or more"
+        if name in TAKEN_NAMES:
+            yield (
+                ["studies", name],
+                f"cannot be the name of a study: results/{name} holds other things. Choose another name",
             )
-        distance = study["distance"]
-        if distance is not None and set(distance["scale"]) - set(study["pipeline"]):
-            raise ConfigError(
-                f"{SETTINGS_FILE}: studies.{name}.distance.scale names a label without a pipeline value; "
-                f"studies.{name}.pipeline has {', '.join(study['pipeline'])}"
-            )
+        yield from ((["studies", name, *path], problem) for path, problem in _contradictions_of(name, study))
+
+
+def _contradictions_of(name, study):
+    """The same of one study, the key from there on."""
+    for key in ("pipeline", "nuisance"):
+        strange = [label for label in study[key] if label not in study["labels"]]
+        if strange:
+            yield [key], f"names {', '.join(strange)}, which is no label of the study"
+    kind, network = study["model"]["kind"], study.get("network")
+    if kind == "network":
+        if network is None:
+            yield ["model", "kind"], f"is network, so it needs the key studies.{name}.network"
+        for label, about in study["labels"].items():
+            if "step" not in about:
+                yield ["labels", label], "needs a step, that of its gradient spectrum"
+    if (study["validation"]["bootstrap"] < 2) == (kind == "cannon"):
+        yield ["validation", "bootstrap"], "must be 0 for a network, else 2 or more"
+    distance = study["distance"]
+    if distance is not None and set(distance["scale"]) - set(study["pipeline"]):
+        yield (
+            ["distance", "scale"],
+            "names a label without a pipeline value; "
+            f"studies.{name}.pipeline has {', '.join(study['pipeline'])}",
+        )
 
 
 def code_versions():
