@@ -10,8 +10,8 @@ import yaml
 # From the lowest to the highest: each imports only from those before it.
 FLOORS = (
     "files",
-    "synthesis",
     "surveys",
+    "synthesis",
     "sources",
     "mock",
     "catalogs",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from labeltransfer.files.errors import ArchiveError
+from labeltransfer.mock import nature as module
 from labeltransfer.mock.nature import LABELS, blend_weights, continuum, make_nature, normalised_flux
 from labeltransfer.synthesis.model_spectra import (
     ELEMENTS,
@@ -239,8 +240,6 @@ def _toy(step, factor_a=1.0, factor_b=1.0):
 
 def test_spoiling_is_what_stronger_lines_do(monkeypatch):
     """Spoiled nature equals the expansion of a universe whose iron and magnesium lines are stronger."""
-    from labeltransfer.archives import nature as module
-
     strength = np.zeros((17, 30))
     iron, magnesium = LABELS.index("fe_m") - 4, LABELS.index("mg_m") - 4
     strength[iron], strength[magnesium] = np.log10(1.5), np.log10(0.7)

@@ -14,8 +14,8 @@ from labeltransfer.mock.observation import (
     extinction,
     interstellar_depth,
     observe,
-    observed_grid,
 )
+from labeltransfer.surveys.grids import lamost_grid
 from labeltransfer.synthesis.model_spectra import read_model_spectra
 
 SETTINGS = {
@@ -56,7 +56,7 @@ def _conditions(n, snr=100.0, **changes):
 
 
 def test_grid_is_the_survey_s():
-    wavelength = observed_grid()
+    wavelength = lamost_grid()
     assert len(wavelength) == MAX_PIXELS
     assert wavelength[0] == pytest.approx(3699.99, abs=0.01)
     np.testing.assert_allclose(np.diff(np.log10(wavelength)), 1e-4, rtol=1e-6)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from labeltransfer.spectra.frame import VARIANCES, to_common_grid
-from labeltransfer.spectra.grid import common_grid, lamost_grid
+from labeltransfer.spectra.grid import common_grid
+from labeltransfer.surveys.grids import lamost_grid
 
 PIXEL = 10**1e-4  # ratio of neighbouring wavelengths
 

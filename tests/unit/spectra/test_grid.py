@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from labeltransfer.spectra.grid import common_grid, lamost_grid
+from labeltransfer.spectra.grid import common_grid
+from labeltransfer.surveys.grids import lamost_grid
 
 
 def test_the_papers_grid_has_3626_pixels():

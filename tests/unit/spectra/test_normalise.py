@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from labeltransfer.spectra.frame import to_common_grid
-from labeltransfer.spectra.grid import common_grid, lamost_grid
+from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.normalise import FORMS, banded_kernel, kernel_fwhm, normalise
+from labeltransfer.surveys.grids import lamost_grid
 
 GRID = common_grid()
 

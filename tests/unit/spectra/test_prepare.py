@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from labeltransfer.files.errors import ArchiveError
-from labeltransfer.spectra.grid import common_grid, lamost_grid
+from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.masks import Window
 from labeltransfer.spectra.normalise import banded_kernel
 from labeltransfer.spectra.prepare import (
@@ -22,6 +22,7 @@ from labeltransfer.spectra.prepare import (
 )
 from labeltransfer.spectra.store import read_stores, write_store
 from labeltransfer.surveys.base import Spectrum
+from labeltransfer.surveys.grids import lamost_grid
 from labeltransfer.surveys.lamost import read_spectrum
 
 GRID = common_grid()

@@ -1,17 +1,34 @@
 """APOGEE's half of the mock archive: labels with their errors and flags, allStar and aspcapStar files."""
 
-import io
+from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from labeltransfer.mock.cards import MISSING
+from labeltransfer.mock.cards import MISSING, hdus_bytes
 from labeltransfer.mock.hband import CDELT1, CRVAL1, hband_flux
 
-ALLSTARS = {"dr2": "allStar-v603.fits", "dr3": "allStar-l30e.2.fits"}
-_ASPCAPSTAR = {"dr2": "aspcapStar-r5-v603-{}.fits", "dr3": "aspcapStar-r6-l30e.2-{}.fits"}
-_VERSION = {"dr2": "v603", "dr3": "l30e.2"}
+
+class Format(NamedTuple):
+    """What differs between the releases of APOGEE that the mock imitates.
+
+    `reduction` and `version` are those of the pipelines, as file names have them; `vector` tells whether abundances
+    stand in one vector column X_H, or each in a column of its own.
+    """
+
+    reduction: str
+    version: str
+    vector: bool
+
+    @property
+    def allstar(self):
+        """Name of the allStar file."""
+        return f"allStar-{self.version}.fits"
+
+
+#: DR12 goes with LAMOST DR2, DR13 with LAMOST DR3.
+FORMATS = {"dr2": Format("r5", "v603", vector=False), "dr3": Format("r6", "l30e.2", vector=True)}
 #: Order of the vector column ELEM of DR12, in which these are [X/M] and the others [X/H].
 ELEM = ("Al", "Ca", "C", "Fe", "K", "Mg", "Mn", "Na", "Ni", "N", "O", "Si", "S", "Ti", "V")
 _RELATIVE_TO_M = ("C", "N", "O", "Mg", "Si", "S", "Ca", "Ti")
@@ -130,14 +147,13 @@ def allstar_table(rows, stars, release):
     """
     rows = rows[np.lexsort((rows["APOGEE_ID"], rows["location_id"]))]
     star, n = stars[rows["star"]], len(rows)
-    version = _VERSION[release]
+    form = FORMATS[release]
     # Magnitudes follow S/N; nothing in the study uses them.
     h_mag = 12.5 - 2.0 * np.log10(np.asarray(rows["SNR"]) / 100.0)
     out = Table()
     places = list(zip(rows["location_id"].tolist(), rows["APOGEE_ID"].tolist(), strict=True))
-    out["ASPCAP_ID"] = [f"apogee.apo25m.s.{version}.{location}.{name}" for location, name in places]
-    prefix = _ASPCAPSTAR[release].split("-")[1]
-    out["FILE"] = [f"apStar-{prefix}-{name}.fits" for _, name in places]
+    out["ASPCAP_ID"] = [f"apogee.apo25m.s.{form.version}.{location}.{name}" for location, name in places]
+    out["FILE"] = [f"apStar-{form.reduction}-{name}.fits" for _, name in places]
     out["APOGEE_ID"] = rows["APOGEE_ID"]
     out["TELESCOPE"] = np.full(n, "apo25m")
     out["LOCATION_ID"] = rows["location_id"]
@@ -169,7 +185,7 @@ def allstar_table(rows, stars, release):
     out["TEFF"].unit = out["TEFF_ERR"].unit = "K"
     out["ASPCAPFLAG"] = rows["aspcapflag"]
     for suffix in ("", "_ERR"):
-        if release == "dr2":
+        if not form.vector:
             for element in ELEM:
                 values = rows[f"{element.lower()}_h{suffix.lower()}"]
                 out[f"{element.upper()}_H{suffix}"] = np.where(missing, MISSING, values).astype(np.float32)
@@ -188,7 +204,8 @@ def allstar_table(rows, stars, release):
 
 def aspcapstar_path(row, release):
     """Path of a star's aspcapStar file below the folder of the ASPCAP results."""
-    return f"{row['location_id']}/{_ASPCAPSTAR[release].format(row['APOGEE_ID'])}"
+    form = FORMATS[release]
+    return f"{row['location_id']}/aspcapStar-{form.reduction}-{form.version}-{row['APOGEE_ID']}.fits"
 
 
 def aspcapstar_bytes(row, star, seed):
@@ -224,6 +241,4 @@ def aspcapstar_bytes(row, star, seed):
         )
         hdu.header.update({"ORIGIN": "MOCK", "CONTENT": content})
         hdus.append(hdu)
-    buffer = io.BytesIO()
-    fits.HDUList(hdus).writeto(buffer)
-    return buffer.getvalue()
+    return hdus_bytes(hdus)

@@ -50,8 +50,13 @@ def table_bytes(table, title):
     for header in (primary.header, hdu.header):
         header["ORIGIN"] = ("MOCK", "not an observation")
         header["COMMENT"] = title
+    return hdus_bytes([primary, hdu])
+
+
+def hdus_bytes(hdus):
+    """A FITS file of header-data units of astropy."""
     buffer = io.BytesIO()
-    fits.HDUList([primary, hdu]).writeto(buffer)
+    fits.HDUList(hdus).writeto(buffer)
     return buffer.getvalue()
 
 

@@ -7,6 +7,8 @@ of the LAMOST spectra.
 
 import numpy as np
 
+from labeltransfer.mock.profile import gaussian
+
 CRVAL1, CDELT1, N_PIXELS = 4.179, 6e-6, 8575
 # The detectors' gaps [Angstrom, vacuum], where aspcapStar files hold zeros.
 _GAPS = ((15000.0, 15152.0), (15810.0, 15860.0), (16434.0, 16477.0), (16936.0, 17100.0))
@@ -52,7 +54,7 @@ def hband_flux(labels):
         strength = strength * 10.0 ** (0.7 * float(labels[f"{element.lower()}_h"]))
         strength *= np.exp(np.clip((0.25 if molecular else 0.06) * cool, -3.0, 1.5))
         for centre in centres:
-            tau += strength * np.exp(-4 * np.log(2) * ((wavelength - _vacuum(centre)) / _FWHM) ** 2)
+            tau += strength * gaussian((wavelength - _vacuum(centre)) / _FWHM)
     depth = 0.15 * 10.0 ** float(labels["c_h"]) * np.exp(np.clip(0.25 * cool, -3.0, 1.5))
     for head in _CO_HEADS:
         redward = wavelength - _vacuum(head)

@@ -1,13 +1,16 @@
 """LAMOST's half of the mock archive: who is observed, the catalogue, and the files of spectra."""
 
 import gzip
+from typing import NamedTuple
 
 import numpy as np
 from astropy.coordinates import Angle
 from astropy.table import Table
 
 from labeltransfer.mock.cards import MISSING, card, date, image_bytes
-from labeltransfer.mock.observation import LOG_START, LOG_STEP, MAX_PIXELS, MIN_PIXELS, SNR_BANDS
+from labeltransfer.mock.observation import MAX_PIXELS, MIN_PIXELS, SNR_BANDS
+from labeltransfer.surveys.grids import LOG_START, LOG_STEP
+from labeltransfer.surveys.sky import unit_vectors
 
 DEFECTS = (
     "no redshift",
@@ -22,10 +25,33 @@ DEFECTS = (
 )
 """What can be wrong with a spectrum's file; all but the last make it unusable."""
 
-CATALOGUES = {"dr2": "dr2_stellar.fits.gz", "dr3": "dr3_stellar.fits.gz"}
-# Layout L1 has 64-bit and L2 32-bit floats; LMJD is MJD - 1 in DR2 and MJD + 1 in DR3.
-_DTYPE = {"dr2": ">f8", "dr3": ">f4"}
-_MJD_OFFSET = {"dr2": 1, "dr3": -1}
+_LABELS = (
+    "logg",
+    "logg_err",
+    "teff",
+    "teff_err",
+    "feh",
+    "feh_err",
+)  # of LAMOST's pipeline, as its catalogue has them
+
+
+class Format(NamedTuple):
+    """What differs between the releases of LAMOST that the mock imitates.
+
+    `dtype` is that of a spectrum: layout L1 has 64-bit, L2 32-bit floats. `mjd_offset` is MJD - LMJD. `old` headers
+    lack OBSID and spell some cards in another way.
+    """
+
+    catalogue: str
+    dtype: str
+    mjd_offset: int
+    old: bool
+
+
+FORMATS = {
+    "dr2": Format("dr2_stellar.fits.gz", ">f8", 1, old=True),
+    "dr3": Format("dr3_stellar.fits.gz", ">f4", -1, old=False),
+}
 
 
 def draw_visits(config, seed, stars):
@@ -94,11 +120,8 @@ def _name_spectra(visits, epoch, stars, rng):
     """PLANID, LMJD, spectrograph, fibre, OBSID and file names; a field and an epoch make a plan."""
     field = np.asarray(stars["field"])[visits["star"]]
     plans, plan = np.unique(field * 6 + epoch, return_inverse=True)
-    lon, lat = np.radians(stars["ra"][visits["star"]]), np.radians(stars["dec"][visits["star"]])
     vector = np.zeros((len(plans), 3))
-    np.add.at(
-        vector, plan, np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-    )
+    np.add.at(vector, plan, unit_vectors(stars["ra"][visits["star"]], stars["dec"][visits["star"]]))
     ra = np.degrees(np.arctan2(vector[:, 1], vector[:, 0])) % 360.0
     dec = np.degrees(np.arctan2(vector[:, 2], np.hypot(vector[:, 0], vector[:, 1])))
     latitude = np.zeros(len(plans))
@@ -248,7 +271,7 @@ def survey_catalogue(visits, stars, band_snr, config, rng):
         table[name] = value
     table["rv"] = np.where(visits["defect"] == "no redshift", MISSING, visits["rv_measured"])
     table["rv_err"] = np.where(visits["defect"] == "no redshift", MISSING, visits["rv_err"])
-    for name in ("logg", "logg_err", "teff", "teff_err", "feh", "feh_err"):
+    for name in _LABELS:
         table[name] = np.asarray(visits[name])
     for name, unit in {
         "ra": "deg",
@@ -267,7 +290,7 @@ def survey_catalogue(visits, stars, band_snr, config, rng):
         for key in ("missing_survey_labels", "rows_without_position", "duplicate_rows")
     )
     missing, lost, again = np.split(order[: n_missing + n_lost + n_again], [n_missing, n_missing + n_lost])
-    for name in ("logg", "logg_err", "teff", "teff_err", "feh", "feh_err"):
+    for name in _LABELS:
         table[name][missing] = MISSING
     table["ra"][lost] = table["dec"][lost] = MISSING
     keep = np.sort(np.concatenate([np.arange(n), again]))
@@ -299,7 +322,7 @@ def spectrum_file(visit, observed, i, release):
         cards = [card("ORIGIN", "MOCK", "not an observation")]
         return gzip.compress(image_bytes(cards, np.zeros((2, 100), dtype=">f4")), compresslevel=1, mtime=0)
     n_pix = visit["n_pix"]
-    data = np.empty((5, n_pix), dtype=_DTYPE[release])
+    data = np.empty((5, n_pix), dtype=FORMATS[release].dtype)
     data[0] = observed.flux[i, :n_pix]
     data[1] = observed.ivar[i, :n_pix]
     data[2] = observed.wavelength[:n_pix]
@@ -321,11 +344,11 @@ def spectrum_file(visit, observed, i, release):
 
 def _spectrum_cards(visit, redshift, redshift_err, release):
     """Header of one spectrum: the cards that a reader of the release relies on, in its spelling."""
-    old = release == "dr2"
-    title = visit["spectrum_id"]
+    form = FORMATS[release]
+    old = form.old
     cards = [
         card("COMMENT", None, "--------FILE INFORMATION"),
-        card("FILENAME", title, ""),
+        card("FILENAME", visit["spectrum_id"], ""),
     ]
     if not old:
         cards += [card("OBSID", visit["obsid"], "Unique number ID of this spectrum")]
@@ -342,7 +365,7 @@ def _spectrum_cards(visit, redshift, redshift_err, release):
         card("TELESCOP", "LAMOST", "imitated"),
         card("DATE-OBS", f"{date(visit['lmjd'])}T14:00:00.0", "The observation median UTC"),
         card("LMJD", visit["lmjd"], "Local Modified Julian Day"),
-        card("MJD", visit["lmjd"] + _MJD_OFFSET[release], "Modified Julian Day"),
+        card("MJD", visit["lmjd"] + form.mjd_offset, "Modified Julian Day"),
         card("PLANID", visit["planid"], "Plan ID in use"),
         card("RA", visit["ra"], "[deg] Right ascension of object"),
         card("DEC", visit["dec"], "[deg] Declination of object"),

@@ -31,13 +31,21 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from threadpoolctl import threadpool_limits
 
 from labeltransfer.files.errors import ArchiveError
-from labeltransfer.synthesis.model_spectra import ELEMENTS, off_centre_steps, reference_points, step_pair
+from labeltransfer.synthesis.model_spectra import (
+    ELEMENTS,
+    STEPPED_LABELS,
+    off_centre_steps,
+    reference_points,
+    step_pair,
+)
 
 LABELS = ("teff", "logg", "vmic", "m_h", *(f"{element.lower()}_m" for element in ELEMENTS))
 """Labels of nature: K, dex, km/s, dex, and the abundances [X/M] of 17 elements."""
 
-_STEPPED = dict(zip(LABELS, ("Teff", "logg", "vmic", "M_H", *(f"{e}_H" for e in ELEMENTS)), strict=True))
-_FIRST_ELEMENT = 4
+_STEPPED = dict(zip(LABELS, STEPPED_LABELS, strict=True))
+_POINT_LABELS = LABELS[:4]  # those of a reference point
+_FIRST_ELEMENT = len(_POINT_LABELS)
+_BLEND_LABELS = ("teff", "logg", "m_h")
 # Blending scale of Teff [K], log g, [M/H]: about the distance over which the second-order expansion holds.
 _BLEND_SCALE = np.array([400.0, 1.0, 0.7])
 # Largest displacement for which the curvature counts in full [K, dex, km/s, dex, dex of each element].
@@ -116,7 +124,7 @@ def make_nature(models, seed, strength_dex=(0.1, 0.2), missing_fraction=0.03, co
     ln_tau = np.log(np.clip(-np.log(models.flux / models.continuum), _TAU_FLOOR, None))
     ln_continuum = np.log(models.continuum)
     centre = [step_pair(models, name, "Teff")[0] for name in names]
-    points = np.column_stack([getattr(models, name)[centre] for name in ("teff", "logg", "vmic", "m_h")])
+    points = np.column_stack([getattr(models, name)[centre] for name in _POINT_LABELS])
     shape = (len(names), len(LABELS), len(models.wavelength))
     slope, curvature, c_slope, c_curvature = (np.zeros(shape) for _ in range(4))
     off_centre = set(off_centre_steps(models))
@@ -187,16 +195,26 @@ def continuum(nature, labels, pixels=slice(None)):
 
 def blend_weights(nature, labels):
     """Weights of the reference points, (n, n_ref), summing to one."""
-    where = np.column_stack([np.asarray(labels[name], dtype=float) for name in ("teff", "logg", "m_h")])
-    distance2 = (((where[:, None, :] - nature.points[None][:, :, [0, 1, 3]]) / _BLEND_SCALE) ** 2).sum(axis=2)
+    where = np.column_stack([np.asarray(labels[name], dtype=float) for name in _BLEND_LABELS])
+    distance2 = _distance2(where[:, None, :], _blended(nature.points))
     # The floor only keeps the division finite on a reference point itself.
     weight = 1.0 / np.maximum(distance2, 1e-8) ** 2
     return weight / weight.sum(axis=1, keepdims=True)
 
 
 def _nearest(points, r, usable):
-    distance2 = (((points - points[r])[:, [0, 1, 3]] / _BLEND_SCALE) ** 2).sum(axis=1)
-    return int(np.where(usable, distance2, np.inf).argmin())
+    where = _blended(points)
+    return int(np.where(usable, _distance2(where, where[r]), np.inf).argmin())
+
+
+def _blended(points):
+    """The labels of reference points that their distances are taken in."""
+    return points[:, [_POINT_LABELS.index(name) for name in _BLEND_LABELS]]
+
+
+def _distance2(where, other):
+    """Squared distance in Teff, log g and [M/H], in units of the blending scale."""
+    return (((where - other) / _BLEND_SCALE) ** 2).sum(axis=-1)
 
 
 def _derivatives(values, steps, rows):

@@ -18,8 +18,9 @@ from scipy.ndimage import spline_filter1d
 from threadpoolctl import threadpool_limits
 
 from labeltransfer.mock.nature import LABELS, continuum, normalised_flux
+from labeltransfer.mock.profile import gaussian
+from labeltransfer.surveys.grids import LOG_START, LOG_STEP, lamost_grid
 
-LOG_START, LOG_STEP = 3.5682, 1e-4
 MIN_PIXELS, MAX_PIXELS = 3890, 3909
 SPEED_OF_LIGHT = 299792.458
 _RESOLUTION = 1800.0
@@ -104,11 +105,6 @@ class Observed(NamedTuple):
     n_bad: np.ndarray
 
 
-def observed_grid(n_pix=MAX_PIXELS):
-    """Wavelengths of LAMOST's pixels [Angstrom, vacuum], 10^(3.5682 + 1e-4 i)."""
-    return 10.0 ** (LOG_START + LOG_STEP * np.arange(n_pix))
-
-
 def extinction(wavelength):
     """A_lambda / A_K of Cardelli, Clayton and Mathis (1989) with R_V = 3.1, for 3300 to 9100 Angstrom."""
     y = np.maximum(1e4 / np.asarray(wavelength, dtype=float), 1.1) - 1.82
@@ -122,7 +118,7 @@ def interstellar_depth(wavelength):
     depth = np.zeros(len(wavelength))
     for centre, fwhm, width in INTERSTELLAR:
         seen = np.hypot(fwhm, centre / _RESOLUTION)
-        depth += width / (1.0645 * seen) * np.exp(-4 * np.log(2) * ((wavelength - centre) / seen) ** 2)
+        depth += width / (1.0645 * seen) * gaussian((wavelength - centre) / seen)
     return depth * _EBV_PER_AK
 
 
@@ -168,10 +164,10 @@ def observe(nature, labels, conditions, seed, settings):
         masks = np.zeros((0, MAX_PIXELS), dtype=np.uint8)
         none = np.zeros(0)
         return Observed(
-            observed_grid(), empty, empty.copy(), masks, masks.copy(), none, none, none.astype(int)
+            lamost_grid(MAX_PIXELS), empty, empty.copy(), masks, masks.copy(), none, none, none.astype(int)
         )
     joined = (np.concatenate([getattr(part, name) for part in parts]) for name in Observed._fields[1:])
-    return Observed(observed_grid(), *joined)
+    return Observed(lamost_grid(MAX_PIXELS), *joined)
 
 
 def expected_snr(nature, labels, conditions, every=16):
@@ -206,7 +202,7 @@ def _fixed(wavelength):
     sky = 0.7 + 0.6 / (1.0 + np.exp((wavelength - 4300.0) / 150.0)) + 0.5 * (wavelength > 7700)
     for centre, strength in SKY_LINES:
         fwhm = centre / _RESOLUTION
-        sky += strength * np.exp(-4 * np.log(2) * ((wavelength - centre) / fwhm) ** 2)
+        sky += strength * gaussian((wavelength - centre) / fwhm)
     telluric = np.zeros(len(wavelength))
     for low, high, depth in TELLURIC:
         # Strong lines towards the head of each band, and ripples as of unresolved lines.
@@ -228,7 +224,7 @@ def _sigma(light, snr, sky):
 
 
 def _observe_block(nature, labels, conditions, seed, settings):
-    wavelength = observed_grid()
+    wavelength = lamost_grid(MAX_PIXELS)
     fixed = _fixed(wavelength)
     log_wave = LOG_START + LOG_STEP * np.arange(MAX_PIXELS)
     generators = [np.random.default_rng([seed, 71, int(uid)]) for uid in conditions.uid]
@@ -305,7 +301,7 @@ def _sky_residuals(generators, wavelength, sigma, andmask, ormask):
     flag = np.stack([rng.random(len(centre)) for rng in generators])
     offset = (wavelength - centre[:, None]) / (centre[:, None] / _RESOLUTION)
     # A residual has the shape of a line slightly shifted against the one that is subtracted.
-    profile = np.exp(-4 * np.log(2) * offset**2) * np.cos(2.5 * offset)
+    profile = gaussian(offset) * np.cos(2.5 * offset)
     core = np.abs(offset) < 1.2
     for line in range(len(centre)):
         pixels = np.flatnonzero(core[line])

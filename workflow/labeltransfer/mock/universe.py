@@ -15,9 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 
-from labeltransfer.mock.apogee import ALLSTARS, allstar_table, aspcapstar_bytes, aspcapstar_path, draw_apogee
+from labeltransfer.mock.apogee import FORMATS as APOGEE_FORMATS
+from labeltransfer.mock.apogee import allstar_table, aspcapstar_bytes, aspcapstar_path, draw_apogee
 from labeltransfer.mock.cards import replace_file, table_bytes
-from labeltransfer.mock.lamost import CATALOGUES, DEFECTS, draw_visits, spectrum_file, survey_catalogue
+from labeltransfer.mock.lamost import DEFECTS, draw_visits, spectrum_file, survey_catalogue
+from labeltransfer.mock.lamost import FORMATS as LAMOST_FORMATS
 from labeltransfer.mock.nature import LABELS, Nature, make_nature
 from labeltransfer.mock.observation import Conditions, expected_snr, observe
 from labeltransfer.mock.population import draw_stars
@@ -224,10 +226,10 @@ def write_catalogs(universe, folder, release):
     root.mkdir(parents=True, exist_ok=True)
     visits = release_visits(universe, release)
     snr = expected_snr(universe.nature, _labels(universe, visits), _conditions(universe, visits))
-    rng = np.random.default_rng([universe.seed, 17, list(CATALOGUES).index(release)])
+    rng = np.random.default_rng([universe.seed, 17, list(LAMOST_FORMATS).index(release)])
     survey = survey_catalogue(visits, universe.stars, snr, universe.config, rng)
     allstar = allstar_table(universe.apogee[universe.apogee[f"in_{release}"]], universe.stars, release)
-    paths = root / CATALOGUES[release], root / ALLSTARS[release]
+    paths = root / LAMOST_FORMATS[release].catalogue, root / APOGEE_FORMATS[release].allstar
     content = table_bytes(survey, "MOCK: imitates the LAMOST catalogue of stellar parameters")
     replace_file(paths[0], gzip.compress(content, compresslevel=6, mtime=0))
     replace_file(paths[1], table_bytes(allstar, "MOCK: imitates the APOGEE allStar table"))
@@ -279,7 +281,7 @@ def _complete(config):
     complete = default_mock_config()
     unknown = sorted(set(config) - set(complete))
     unknown += sorted(set(config.get("defects", ())) - set(DEFECTS))
-    unknown += sorted(set(config.get("releases", ())) - set(CATALOGUES))
+    unknown += sorted(set(config.get("releases", ())) - set(LAMOST_FORMATS))
     if unknown:
         known = sorted(complete)
         raise ValueError(

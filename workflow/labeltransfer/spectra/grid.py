@@ -1,12 +1,11 @@
-"""Wavelength grids: LAMOST's own, and the common one that every spectrum is brought to. Vacuum Angstrom."""
+"""The common wavelength grid that every spectrum is brought to, vacuum Angstrom."""
 
 import numpy as np
 
-LOG_START = 3.5682
-STEP = 1e-4
+from labeltransfer.surveys.grids import LOG_START, LOG_STEP
 
 
-def common_grid(lower=3905.0, upper=9000.0, log_start=LOG_START, step=STEP):
+def common_grid(lower=3905.0, upper=9000.0, log_start=LOG_START, step=LOG_STEP):
     """Pixels of 10^(log_start + step n) with lower <= wavelength < upper.
 
     Parameters
@@ -32,13 +31,3 @@ def common_grid(lower=3905.0, upper=9000.0, log_start=LOG_START, step=STEP):
     if len(wavelength) < 2:
         raise ValueError(f"no grid between {lower} and {upper} Angstrom from 10^{log_start} on")
     return wavelength
-
-
-def lamost_grid(n_pix=3909, log_start=LOG_START, step=STEP):
-    """The full grid on which LAMOST publishes its spectra: 10^(3.5682 + 1e-4 n).
-
-    Returns
-    -------
-    wavelength : (n_pix,) float64
-    """
-    return 10 ** (log_start + step * np.arange(n_pix))

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from labeltransfer.surveys.grids import lamost_grid
+
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
@@ -32,7 +34,7 @@ def air_to_vacuum(wavelength):
 
 def survey_pixels(first=9, last=3899):
     """LAMOST's vacuum wavelengths 10^(3.5682 + 1e-4 n) [Angstrom], n from `first` to `last`, inclusive."""
-    return 10 ** (3.5682 + 1e-4 * np.arange(first, last + 1))
+    return lamost_grid(last + 1 - first, first)
 
 
 def convolve(spectrum, sampling, resolving_power):

@@ -2,7 +2,8 @@
 
 The file is FITS. Its primary header carries ``RESOL`` (resolving power), ``WAVEMED`` ('vacuum') and the
 provenance; table ``SPECTRA`` has one row per spectrum, table ``WAVELENGTH`` the common wavelengths
-[Angstrom, vacuum].
+[Angstrom, vacuum]. What is written here of the format (`COLUMNS` and what follows) holds for its writer too,
+`synthesis.table`.
 """
 
 from typing import NamedTuple
@@ -12,11 +13,17 @@ import numpy as np
 from labeltransfer.files import fitsfile
 from labeltransfer.files.content import TABLE_LIMIT, map_bytes
 from labeltransfer.files.errors import refusal
+from labeltransfer.synthesis.steps import REFERENCE, Labels, step_labels
 
 ELEMENTS = ("C", "N", "O", "Na", "Mg", "Al", "Si", "S", "K", "Ca", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni")
-STEPPED_LABELS = ("Teff", "logg", "vmic", "M_H", *(f"{element}_H" for element in ELEMENTS))
+STEPPED_LABELS = step_labels(ELEMENTS)
 
-_COLUMNS = ("reference", "teff", "logg", "m_h", "vmic", "stepped_label", "step", "flux")
+SPECTRA, WAVELENGTH = "SPECTRA", "WAVELENGTH"  # names of the tables
+RESOLVING_POWER, MEDIUM, FLUX_UNIT = "RESOL", "WAVEMED", "FLUXUNIT"  # cards of the primary header
+CODE, ATMOSPHERES, LINES = "CODE", "ATMOS", "LINES"  # the same: where the spectra come from
+VACUUM = "vacuum"
+_NEEDED = ("reference", *Labels._fields, "stepped_label", "step", "flux")
+COLUMNS = (*_NEEDED, "continuum")  # those of users' tables may lack the last
 _TEXTS, _VECTORS = ("reference", "stepped_label"), ("flux", "continuum")
 # Spellings of the unit that each column has to be in; None where the column has no unit.
 _UNITS = {
@@ -86,24 +93,24 @@ def read_model_spectra(path, labels=STEPPED_LABELS, coverage=(3905.0, 9000.0)):
         primary = header if primary is None else primary
         if fitsfile.text(header, "XTENSION") == "BINTABLE":
             found.setdefault(fitsfile.text(header, "EXTNAME").upper(), (header, start))
-    for name in ("SPECTRA", "WAVELENGTH"):
+    for name in (SPECTRA, WAVELENGTH):
         if name not in found:
             raise _wrong(path, "missing table", f"a table {name}", ", ".join(found) or "none")
-    spectra = _columns(path, data, *found["SPECTRA"], "SPECTRA", (*_COLUMNS, "continuum"), _COLUMNS)
-    wave = _columns(path, data, *found["WAVELENGTH"], "WAVELENGTH", ("wavelength",), ("wavelength",))
-    _check_units(path, found["SPECTRA"][0], found["WAVELENGTH"][0])
+    spectra = _columns(path, data, *found[SPECTRA], SPECTRA, COLUMNS, _NEEDED)
+    wave = _columns(path, data, *found[WAVELENGTH], WAVELENGTH, ("wavelength",), ("wavelength",))
+    _check_units(path, found[SPECTRA][0], found[WAVELENGTH][0])
     models = ModelSpectra(
         wavelength=wave["wavelength"],
-        **{name: spectra[name] for name in _COLUMNS},
+        **{name: spectra[name] for name in _NEEDED},
         continuum=spectra.get("continuum"),
-        resolution=fitsfile.number(primary, "RESOL"),
+        resolution=fitsfile.number(primary, RESOLVING_POWER),
         provenance={
             key: fitsfile.header_value(primary, key)
-            for key in ("CODE", "ATMOS", "LINES", "FLUXUNIT")
+            for key in (CODE, ATMOSPHERES, LINES, FLUX_UNIT)
             if key in primary
         },
     )
-    _check_wavelength(path, models.wavelength, fitsfile.text(primary, "WAVEMED"), coverage)
+    _check_wavelength(path, models.wavelength, fitsfile.text(primary, MEDIUM), coverage)
     _check_values(path, models)
     _check_steps(path, models, labels)
     return models
@@ -127,7 +134,7 @@ def step_pair(models, reference, label):
     plus, minus = stepped[models.step[stepped] > 0], stepped[models.step[stepped] < 0]
     if len(plus) == 0 or len(minus) == 0:
         return None
-    centre = np.flatnonzero(here & (models.stepped_label == "reference"))[0]
+    centre = np.flatnonzero(here & (models.stepped_label == REFERENCE))[0]
     return int(centre), int(plus[models.step[plus].argmin()]), int(minus[models.step[minus].argmax()])
 
 
@@ -196,7 +203,7 @@ def _check_units(path, spectra, wave):
 
 
 def _check_wavelength(path, wavelength, medium, coverage):
-    if str(medium).strip().lower() != "vacuum":
+    if str(medium).strip().lower() != VACUUM:
         cure = "Convert air to vacuum wavelengths, and say so in the header."
         raise _wrong(path, "not vacuum", "WAVEMED = 'vacuum'", f"WAVEMED = {medium!r}", cure)
     if len(wavelength) < 2 or not np.all(np.diff(wavelength) > 0):
@@ -226,7 +233,7 @@ def _check_values(path, models):
 def _check_steps(path, models, labels):
     for reference in reference_points(models):
         here = models.reference == reference
-        rows = np.flatnonzero(here & (models.stepped_label == "reference"))
+        rows = np.flatnonzero(here & (models.stepped_label == REFERENCE))
         if len(rows) != 1:
             expected = f"one row with stepped_label 'reference' at reference point {reference}"
             raise _wrong(path, "missing reference row", expected, len(rows))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 #: The labels of the atmosphere: name in the table of spectra -> name in the configuration.
 ATMOSPHERE_LABELS = {"Teff": "teff", "logg": "logg", "vmic": "vmic", "M_H": "m_h"}
 SIGNS = {"plus": 1.0, "minus": -1.0}
+REFERENCE = "reference"  # the label of a spectrum without a step
 
 
 class Labels(NamedTuple):
@@ -30,10 +31,14 @@ class Step(NamedTuple):
     offsets: dict[str, float]
 
 
+def step_labels(elements):
+    """The labels that are stepped: those of the atmosphere, and ``X_H`` of each element X."""
+    return (*ATMOSPHERE_LABELS, *(f"{element}_H" for element in elements))
+
+
 def step_names(elements):
     """Names of all spectra of one reference point, in the table's order: ``reference``, ``Teff_plus``, ..."""
-    labels = [*ATMOSPHERE_LABELS, *(f"{element}_H" for element in elements)]
-    return ["reference", *(f"{label}_{sign}" for label in labels for sign in SIGNS)]
+    return [REFERENCE, *(f"{label}_{sign}" for label in step_labels(elements) for sign in SIGNS)]
 
 
 def take_step(name, reference, sizes):
@@ -58,8 +63,8 @@ def take_step(name, reference, sizes):
         If the name is none of a step.
     """
     start = Labels(**{key: float(value) for key, value in reference.items()})
-    if name == "reference":
-        return Step("reference", 0.0, start, {})
+    if name == REFERENCE:
+        return Step(REFERENCE, 0.0, start, {})
     label, _, sign = name.rpartition("_")
     if sign not in SIGNS or not (label in ATMOSPHERE_LABELS or label.endswith("_H")):
         raise ValueError(f"no step is called {name!r}: expected 'reference' or a label with _plus or _minus")

