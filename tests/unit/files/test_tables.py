@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Column, MaskedColumn, QTable, Table, vstack
 
-from labeltransfer.files import tables
+from labeltransfer.files import spool, tables
 from labeltransfer.files.parquet import write_parquet, write_parquet_blocks
 from labeltransfer.files.tables import count_rows, iterate_table, read_table, write_blocks, write_table
 from tests.unit.files.own_tables import a_table, long_table
@@ -132,9 +132,9 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("sizes", [[1000], [1, 999], [300, 0, 699, 1], [0, 1000]])
-@pytest.mark.parametrize("window", [tables.WINDOW, 20_000, 1])
+@pytest.mark.parametrize("window", [spool.WINDOW, 20_000, 1])
 def test_blocks_do_not_show_in_the_file(tmp_path, sizes, window, monkeypatch):
-    monkeypatch.setattr(tables, "WINDOW", window if sizes != [1000] else 20_000)  # one row at a time is slow
+    monkeypatch.setattr(spool, "WINDOW", window if sizes != [1000] else 20_000)  # one row at a time is slow
     edges = np.cumsum([0, *sizes])
     table = long_table()
     write_table(table, tmp_path / "whole.fits", {"seed": 1})

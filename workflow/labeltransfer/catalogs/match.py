@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from labeltransfer.files.rejected import rejected_rows
+from labeltransfer.surveys.sky import unit_vectors
 
 NO_POSITION = "no position"
 NO_COUNTERPART = "no counterpart within the radius"
@@ -79,7 +80,7 @@ def match(ra1, dec1, ra2, dec2, radius_arcsec=3.0, workers=1):
         return Matches(none, none.copy(), np.zeros(0), reason)
 
     distance, nearest = cKDTree(places2).query(
-        _unit_vectors(ra1[rows1], dec1[rows1]), distance_upper_bound=chord, workers=workers
+        unit_vectors(ra1[rows1], dec1[rows1]), distance_upper_bound=chord, workers=workers
     )
     found = np.isfinite(distance)
     index1, index2, distance = rows1[found], rows2[nearest[found]], distance[found]
@@ -227,11 +228,6 @@ def _on_the_sky(ra, dec):
         return (np.abs(ra) <= 360) & (np.abs(dec) <= 90)
 
 
-def _unit_vectors(ra, dec):
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
-
-
 def _places(ra, dec):
     """Distinct positions as unit vectors, the place of each row that has one, the first row of each place.
 
@@ -241,4 +237,4 @@ def _places(ra, dec):
     rows = np.flatnonzero(_on_the_sky(ra, dec))
     _, first, place = np.unique(ra[rows] + 1j * dec[rows], return_index=True, return_inverse=True)
     first = rows[first]
-    return _unit_vectors(ra[first], dec[first]), place, first
+    return unit_vectors(ra[first], dec[first]), place, first

@@ -4,7 +4,6 @@ A table goes through a temporary file in the same folder, so that it is there wh
 dates, so that the same table gives the same bytes.
 """
 
-import errno
 import io
 import json
 import mmap
@@ -21,9 +20,9 @@ from astropy.units import Unit
 from labeltransfer.files import fitsfile
 from labeltransfer.files.atomic import atomic_path
 from labeltransfer.files.provenance import as_text
+from labeltransfer.files.spool import difference, places, sorted_rows, spooled, widest, write_rows
 
 BLOCK = 65_536  # rows held at a time
-WINDOW = 2**25  # bytes of sorted rows held at a time, twice
 
 _PROVENANCE = "PROV"
 _FITS_UNIT = 2880
@@ -63,7 +62,7 @@ def write_blocks(blocks, path, meta=None, sort_by=None):
         As for `write_table`. How rows are divided into blocks does not show in the file.
     sort_by : str, optional
         A column of text: rows are put in its order, rows of equal text as they come. It is held in memory, and
-        the rows are read once for each `WINDOW` of the file.
+        the rows are read once for each `spool.WINDOW` of the file.
 
     Returns
     -------
@@ -84,15 +83,15 @@ def write_blocks(blocks, path, meta=None, sort_by=None):
             records = _records(path, block)
             if header is None:
                 header = _header(path, block, meta)
-            elif (difference := _difference(parts[0][0], records.dtype)) is not None:
-                raise ValueError(f"{path}: column {difference} is not in all blocks, or of another type")
+            elif (odd := difference(parts[0][0], records.dtype)) is not None:
+                raise ValueError(f"{path}: column {odd} is not in all blocks, or of another type")
             parts.append((records.dtype, len(records)))
-            _write(spool, records)
+            write_rows(spool, records)
             if sort_by is not None:
                 keys.append(records[sort_by].copy())
         if header is None:
             raise ValueError(f"{path}: there is nothing to write, not even a table without rows")
-        dtype = _widest([dtype for dtype, _ in parts])
+        dtype = widest([dtype for dtype, _ in parts])
         n = sum(size for _, size in parts)
         header["NAXIS1"], header["NAXIS2"] = dtype.itemsize, n
         for number, name in enumerate(dtype.names, start=1):
@@ -102,12 +101,12 @@ def write_blocks(blocks, path, meta=None, sort_by=None):
             file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
             file.write(header.tostring().encode("ascii"))
             if sort_by is None:
-                for records in _spooled(spool, parts):
-                    _write(file, records.astype(dtype, copy=False))
+                for records in spooled(spool, parts):
+                    write_rows(file, records.astype(dtype, copy=False))
             else:
-                place = _inverse(np.argsort(np.concatenate(keys), kind="stable"))
-                for records in _sorted(spool, parts, dtype, place):
-                    _write(file, records)
+                place = places(np.concatenate(keys))
+                for records in sorted_rows(spool, parts, dtype, place):
+                    write_rows(file, records)
             file.write(bytes(-n * dtype.itemsize % _FITS_UNIT))
     return n
 
@@ -267,66 +266,6 @@ def _records(path, table):
     for name, values in columns.items():
         records[name] = values
     return records
-
-
-def _write(file, records):
-    """Write rows, all of them or an error: numpy's own `tofile` misses what fails when its buffer is emptied."""
-    file.write(records.view("u1"))
-    file.flush()
-
-
-def _spooled(spool, parts):
-    """The rows that wait in a file, block by block, from (row type, number of rows) of each."""
-    spool.seek(0)
-    for dtype, size in parts:
-        records = np.fromfile(spool, dtype, size)
-        if len(records) != size:
-            raise OSError(errno.EIO, f"only {len(records)} of {size} rows came back from the disk")
-        yield records
-
-
-def _sorted(spool, parts, dtype, place):
-    """The rows that wait in a file, in the order of their places.
-
-    Each window of the file is gathered and written in turn. Rows put at their places through a map of the file would
-    be read once, but a disk that fills up then kills the process.
-    """
-    window = max(1, WINDOW // dtype.itemsize)
-    for first in range(0, len(place), window):
-        rows = np.empty(min(window, len(place) - first), dtype)
-        done = 0
-        for records in _spooled(spool, parts):
-            here = place[done : done + len(records)] - first
-            inside = (here >= 0) & (here < len(rows))
-            rows[here[inside]] = records[inside]
-            done += len(records)
-        yield rows
-
-
-def _difference(first, other):
-    """Name of a column that two row types do not share, whatever the lengths of texts; None if there is none."""
-    if first.names != other.names:
-        both = (*first.names, *other.names)
-        return next((name for name in both if (name in first.names) != (name in other.names)), first.names[0])
-    for name in first.names:
-        if first[name] != other[name] and not first[name].kind == other[name].kind == "S":
-            return name
-    return None
-
-
-def _widest(dtypes):
-    """The row type that holds the longest texts of all."""
-    return np.dtype([(name, max((own[name] for own in dtypes), key=_size)) for name in dtypes[0].names])
-
-
-def _size(dtype):
-    return dtype.itemsize
-
-
-def _inverse(order):
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return place
 
 
 def _layout(path, columns):

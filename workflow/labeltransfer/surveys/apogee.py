@@ -4,7 +4,6 @@ import os
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from astropy.table import Table
 
 from labeltransfer.files import fitsfile
@@ -96,6 +95,8 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
     ArchiveError
         Where the file is no such table, has no rows, or lacks a column; the message lists what exists.
     """
+    import pandas as pd  # whoever reads spectra has no use for it
+
     errors = errors or {}
     asked = {name: _column_and_index(place) for name, place in labels.items()}
     asked |= {f"{name}_err": _column_and_index(place) for name, place in errors.items() if name in labels}
