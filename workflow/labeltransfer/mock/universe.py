@@ -18,11 +18,12 @@ from astropy.table import Table
 from labeltransfer.mock.apogee import FORMATS as APOGEE_FORMATS
 from labeltransfer.mock.apogee import allstar_table, aspcapstar_bytes, aspcapstar_path, draw_apogee
 from labeltransfer.mock.cards import replace_file, table_bytes
-from labeltransfer.mock.lamost import DEFECTS, draw_visits, spectrum_file, survey_catalogue
+from labeltransfer.mock.lamost import DEFECTS, spectrum_file, survey_catalogue
 from labeltransfer.mock.lamost import FORMATS as LAMOST_FORMATS
 from labeltransfer.mock.nature import LABELS, Nature, make_nature
 from labeltransfer.mock.observation import Conditions, expected_snr, observe
 from labeltransfer.mock.population import draw_stars
+from labeltransfer.mock.visits import draw_visits
 from labeltransfer.synthesis.model_spectra import ELEMENTS
 
 
