@@ -21,6 +21,7 @@ from labeltransfer.files.deposit import code_files
 from labeltransfer.files.provenance import read_provenance
 from labeltransfer.files.tables import write_table
 from labeltransfer.settings import FLOORS
+from labeltransfer.sources import public as public_archive
 from tests.workspaces import with_results_of
 
 SMALL = Path(__file__).with_name("small.yaml")
@@ -165,8 +166,10 @@ def test_ledgers_of_spectra_are_the_same_however_long_it_took(root, tmp_path, mo
             {"path": ["p/a.fits.gz"], "status": [status], "reason": ["-"], "bytes": [5], "sha256": ["0"]}
         )
         came["attempts"], came["seconds"], came["url"] = attempts, seconds, "http://server/a"
-        monkeypatch.setattr(script, "fetch_spectra", lambda block, *_, came=came, **options: came[[0, 0]])
-        monkeypatch.setattr(script, "read_datasets", lambda path: {})
+        monkeypatch.setattr(
+            public_archive, "fetch_spectra", lambda block, *_, came=came, **options: came[[0, 0]]
+        )
+        monkeypatch.setattr(public_archive, "read_datasets", lambda path: {})
         public = {"folder": "archive", "lamost_mirror": None, "concurrency": 1, "retries": 0, "deadline": 1}
         script.main(
             SimpleNamespace(

@@ -99,7 +99,6 @@ def test_a_few_failures_are_reasons_and_many_fail_the_job(script, tmp_path, monk
     found = Table({"spectrum_id": [str(i) for i in range(n)], "reason": reasons})
     found["status"] = np.where(found["reason"] == "", "ok", "failed")
     monkeypatch.setattr(fetch_spectra, "fetched_spectra", lambda *arguments: found)
-    monkeypatch.setattr(fetch_spectra, "read_datasets", lambda path: {})
     write_table(Table({"spectrum_id": found["spectrum_id"]}), tmp_path / "stars.fits")
     fetch = step(
         {"stars": tmp_path / "stars.fits", "datasets": tmp_path / "stars.fits"},

@@ -1,7 +1,6 @@
 """Label distance of Ho et al. 2017 (Eq. 7): how far a star lies from the reference set in label space."""
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 SCALE = (100.0, 0.20, 0.10)  # K of Eq. 7, for Teff [K], log g and [Fe/H] [dex]
 _BLOCK = 65_536
@@ -47,6 +46,8 @@ def label_distance(labels, reference, scale=SCALE, n_neighbours=10, form="root",
         raise ValueError(
             f"n_neighbours must lie between 1 and {len(reference)} reference stars: found {n_neighbours}"
         )
+    from scipy.spatial import cKDTree  # late: not every study measures distances
+
     tree = cKDTree(reference / scale)
     distance = np.full(len(labels), np.nan)
     known = np.flatnonzero(np.isfinite(labels).all(axis=1))

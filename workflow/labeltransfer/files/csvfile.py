@@ -1,7 +1,5 @@
 """Tables as CSV that a spreadsheet can open without running anything."""
 
-import pandas as pd
-
 from labeltransfer.files.atomic import atomic_path
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
@@ -17,6 +15,8 @@ def write_csv(frame, path):
     path : str or Path
         The file; it is replaced if it exists.
     """
+    import pandas as pd  # late: it is loaded where there is a DataFrame, and many only pass this by
+
     safe = frame.copy()
     for position, dtype in enumerate(safe.dtypes):
         if not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)):

@@ -14,14 +14,28 @@ import h5py
 import numpy as np
 
 from labeltransfer.files.hdf5 import check_plain, new_file, open_hdf5, read_seal
-from labeltransfer.models.cannon import CannonModel
-from labeltransfer.models.network import NetworkModel
 
 FORMAT = "labeltransfer-model"
 VERSION = 2
 
-#: The model class of each kind; a class is a dataclass of arrays, numbers, strings and tuples of strings.
-KINDS = {model.kind: model for model in (CannonModel, NetworkModel)}
+
+# Imports are late: whoever has models of one kind does not wait for what the others need.
+
+
+def _cannon():
+    from labeltransfer.models.cannon import CannonModel
+
+    return CannonModel
+
+
+def _network():
+    from labeltransfer.models.network import NetworkModel
+
+    return NetworkModel
+
+
+#: What gives the class of each kind of model: a dataclass of arrays, numbers, strings and tuples of strings.
+KINDS = {"cannon": _cannon, "network": _network}
 
 
 def save_model(path, model, provenance=None):
@@ -31,7 +45,7 @@ def save_model(path, model, provenance=None):
     ----------
     path : path
         Where to; an existing file is replaced.
-    model : an instance of one of `KINDS`
+    model : of one of `KINDS`
         What to write.
     provenance : dict of str to plain data, optional
         How the model was made; each part of it is kept as JSON.
@@ -44,7 +58,7 @@ def save_model(path, model, provenance=None):
         If it cannot be written, as on a full disk.
     """
     kind = getattr(model, "kind", None)
-    if type(model) is not KINDS.get(kind):
+    if kind not in KINDS or type(model) is not KINDS[kind]():
         raise TypeError(f"a model to save must be one of {', '.join(KINDS)}, not {type(model).__name__}")
     with new_file(path, f"{FORMAT} {VERSION}") as (file, _):
         file.attrs["format"] = FORMAT
@@ -73,7 +87,7 @@ def load_model(path):
 
     Returns
     -------
-    An instance of one of `KINDS`
+    A model of one of `KINDS`
 
     Raises
     ------
@@ -83,7 +97,7 @@ def load_model(path):
         If the file is not a model file, is damaged, or of another version of the format.
     """
     with _open(path) as file:
-        model = KINDS[file.attrs["kind"]]
+        model = KINDS[file.attrs["kind"]]()
         values = {}
         for field in fields(model):
             if field.name in file:

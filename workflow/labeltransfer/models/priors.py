@@ -6,7 +6,6 @@ its pixels and normalised exactly as the data; from a model they are differences
 
 import numpy as np
 from astropy.table import Table
-from scipy.interpolate import CubicSpline
 
 from labeltransfer.models.network import GradientPrior
 from labeltransfer.spectra.normalise import normalise
@@ -102,6 +101,8 @@ def gradient_spectra(models, reference, labels, steps, grid, kernel, ivar=None):
         )
     plus = np.array([rows[name][1] for name in labels])
     minus = np.array([rows[name][2] for name in labels])
+    from scipy.interpolate import CubicSpline  # late: whoever reads a table of theory has no use for it
+
     flux = CubicSpline(models.wavelength, models.flux[np.concatenate([plus, minus])], axis=1)(grid)
     weights = np.ones_like(flux) if ivar is None else np.broadcast_to(ivar, flux.shape).astype(float)
     normalised = normalise(flux, weights, kernel)[0]

@@ -7,9 +7,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from astropy.table import Table, vstack
-from scipy.spatial import cKDTree
 
 from labeltransfer.files.columns import integers, strings, uncertainties
 from labeltransfer.files.errors import ArchiveError, refusal
@@ -245,6 +243,8 @@ def _find_by_position(table, ids, spectra, labels):
 
 def _find_by_id(table, ids, spectra, labels):
     """As `_find_by_position`, by names; the first row of a name counts."""
+    import pandas as pd  # late: a run on another source has no use for it
+
     keys = np.asarray(spectra[labels.match]).astype(str).astype(object)
     reason = np.where(ids == "", "no identifier", "").astype(object)
     again = pd.Series(ids).duplicated().to_numpy() & (ids != "")
@@ -256,6 +256,8 @@ def _find_by_id(table, ids, spectra, labels):
 
 def _one_spectrum_each(label_row, separation):
     """For each row of labels that has spectra, the nearest or else the first of them, in the order of the labels."""
+    import pandas as pd  # late: a run on another source has no use for it
+
     labelled = np.flatnonzero(label_row >= 0)
     found = pd.DataFrame({"row": label_row[labelled], "separation": separation[labelled]}, index=labelled)
     return found.sort_values(["row", "separation"], kind="stable").drop_duplicates("row").index.to_numpy()
@@ -301,6 +303,8 @@ def _reference(labels, ids, spectra, columns, path):
 
 def _nearest(ra, dec, label_ra, label_dec, radius):
     """For each spectrum the row of the nearest labels within `radius` arcsec (-1: none) and its distance."""
+    from scipy.spatial import cKDTree  # late: a run on another source has no use for it
+
     good = np.flatnonzero(on_sky(label_ra, label_dec))
     label_row, separation = np.full(len(ra), -1), np.full(len(ra), np.inf)
     if len(good) and len(ra):

@@ -20,9 +20,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.stats import gamma, norm
-from scipy.stats import t as student_t
 
 from labeltransfer.files.atomic import atomic_path
 from labeltransfer.validation.statistics import robust_scatter, z_width
@@ -224,11 +221,17 @@ def read_calibration(path):
 
 def _core(wings):
     """Robust width (1.4826 MAD) of the t distribution of unit scale."""
+    from scipy.stats import norm  # late: who applies a calibration does not wait for it
+    from scipy.stats import t as student_t
+
     return float(student_t.ppf(0.75, wings) / norm.ppf(0.75))
 
 
 def _fit(residual, formal, model_error, reference_error, inverse):
     """Maximum-likelihood factors, floor, wings, offset and slope; a fraction of outright failures is fitted too."""
+    from scipy.optimize import minimize  # late: who applies a calibration does not wait for them
+    from scipy.stats import gamma
+
     by_formal = np.argsort(formal, kind="stable")
     unit, typical, lever = robust_scatter(residual), np.median(formal), np.median(inverse) or 1.0
     typical_model = np.median(model_error) or 1.0

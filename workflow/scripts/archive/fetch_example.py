@@ -8,9 +8,7 @@ from astropy.table import Table
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.files.transfer import Limits
 from labeltransfer.runtime import job
-from labeltransfer.sources.public import fetch_aspcapstar, read_datasets
 from labeltransfer.surveys.registry import get_reference
 
 
@@ -29,6 +27,11 @@ def reference_spectrum(row, inputs, params):
     if params.source == "local":
         return np.zeros(0), np.zeros(0)
     if params.source == "public":
+        from labeltransfer.files.transfer import (
+            Limits,
+        )  # late: other archives do not wait for what asks servers
+        from labeltransfer.sources.public import fetch_aspcapstar, read_datasets
+
         settings = params.archives["public"]
         folder = Path(settings["folder"]) / params.releases["apogee"] / "aspcap"
         ledger = fetch_aspcapstar(

@@ -9,9 +9,7 @@ from astropy.table import Table, vstack
 from labeltransfer.catalogs.rows import chunk_rows
 from labeltransfer.files.provenance import provenance, sha256
 from labeltransfer.files.tables import count_rows, read_table, write_table
-from labeltransfer.files.transfer import Limits
 from labeltransfer.runtime import counted, job
-from labeltransfer.sources.public import fetch_spectra, read_datasets
 
 # What another try will not cure; anything else that fails more than a few spectra fails the job, which is tried again.
 FINAL = ("missing on server", "unsafe file name", "no such file")
@@ -38,7 +36,11 @@ def spectra_at_hand(stars, folder):
 
 
 def fetched_spectra(stars, datasets, release, settings):
-    """Ledger of spectra fetched from the public servers."""
+    """Ledger of spectra fetched from the public servers, whose addresses the table of datasets has."""
+    from labeltransfer.files.transfer import Limits  # late: other archives do not wait for what asks servers
+    from labeltransfer.sources.public import fetch_spectra, read_datasets
+
+    datasets = read_datasets(datasets)
     folder = Path(settings["folder"]) / release / "spectra"
     limits = Limits(settings["concurrency"], settings["retries"], deadline=settings["deadline"])
     blocks = [stars[first : first + BLOCK] for first in range(0, max(len(stars), 1), BLOCK)]
@@ -76,7 +78,7 @@ def main(snakemake):
     stars = read_table(inputs.stars, rows=chunk_rows(count_rows(inputs.stars), wildcards.item))
     archives = params.archives
     if params.source == "public":
-        ledger = fetched_spectra(stars, read_datasets(inputs.datasets), params.release, archives["public"])
+        ledger = fetched_spectra(stars, inputs.datasets, params.release, archives["public"])
     elif params.source == "local":
         ledger = spectra_at_hand(stars, Path(archives["local"]["root"]) / archives["local"]["spectra"])
     else:
