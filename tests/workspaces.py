@@ -17,7 +17,6 @@ PARTS = (
     "LICENSE",
     "README.md",
     "requirements.txt",
-    "Snakefile",
     "config",
     "envs",
     "profiles",
@@ -28,6 +27,29 @@ PARTS = (
 OFFLINE = re.compile(
     r"(?i)connection ?error|error sending request|failed to fetch|dns error|could not connect"
 )
+
+# The text that `snakedeploy deploy-workflow` 0.17 writes, with what it fills in.
+DEPLOYED = """\
+from snakemake.utils import min_version
+
+
+min_version("6.10.0")
+
+
+configfile: "config/config.yaml"
+
+
+# declare {repo} as a module
+module {name}:
+    snakefile: 
+        {snakefile}
+    config:
+        config
+
+
+# use all rules from {repo}
+use rule * from {name}
+"""  # noqa: W291
 
 
 class Workspace(NamedTuple):
@@ -145,3 +167,38 @@ def with_results_of(folder, made):
         shutil.copytree(folder / part, made.folder / part, copy_function=os.link)
     shutil.copytree(folder / ".snakemake", made.folder / ".snakemake", ignore=shutil.ignore_patterns("locks"))
     return made
+
+
+@pytest.fixture(scope="session")
+def repository(clone, tmp_path_factory):
+    """A git repository of the workflow, with the branch main and one whose version is another."""
+    folder = tmp_path_factory.mktemp("git") / "repository"
+    shutil.copytree(clone, folder)
+
+    def git(*arguments):
+        who = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
+        subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+    git("init", "--initial-branch", "main")
+    git("add", ".")
+    git("commit", "--message", "all")
+    git("checkout", "-b", "later")
+    file = folder / "workflow" / "labeltransfer" / "__init__.py"
+    file.write_text(re.sub('__version__ = ".*"', '__version__ = "99.0.0"', file.read_text()))
+    git("commit", "--all", "--message", "later")
+    git("checkout", "main")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def library(wheel, tmp_path_factory):
+    """The library as it is installed beside Snakemake, in the form of an environment variable."""
+    folder = tmp_path_factory.mktemp("library")
+    command = ["uv", "pip", "install", "--quiet", "--no-deps", "--target", folder, wheel]
+    subprocess.run(command, env=Workspace(folder).environment(), check=True)
+    return {"PYTHONPATH": str(folder)}
+
+
+def snakefile_in(repository, branch="main"):
+    """The place of the Snakefile in a git repository, as Snakemake takes it."""
+    return f"git+file://{repository}/workflow/Snakefile@{branch}"

@@ -1,7 +1,11 @@
 """The configuration: what is accepted, what is refused and in which words, and that the documents agree with it."""
 
 import copy
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,7 +16,8 @@ from labeltransfer.settings import (
     ConfigError,
     check_config,
     code_versions,
-    describe,
+    configured,
+    goes_first,
     surrounding_versions,
     typed,
     validate_config,
@@ -179,17 +184,17 @@ def test_parts_that_contradict_each_other_are_refused(default, root, tmp_path, c
 
 def test_a_study_is_not_named_as_another_folder_of_the_results(default, root, tmp_path):
     mine = tmp_path / "mine.yaml"
-    for name in ("archive", "times", "ab_initio", "release"):
+    for name in ("archive", "times", "ab_initio", "release", "results"):
         change = {"run": [name], "studies": {name: default["studies"]["ho2017"]}}
         mine.write_text(yaml.safe_dump(change))
         with pytest.raises(ConfigError, match=f"^{mine}: studies.{name} cannot be the name"):
             check_config(merged(default, change), [root / "config" / "config.yaml", mine])
     found = {
         name
-        for path in [root / "Snakefile", *(root / "workflow" / "rules").glob("*.smk")]
+        for path in [root / "workflow" / "Snakefile", *(root / "workflow" / "rules").glob("*.smk")]
         for name in re.findall(r"results/([a-z_]+)[/\"]", path.read_text())
     }
-    assert found == set(TAKEN_NAMES)
+    assert found | {"results"} == set(TAKEN_NAMES)
 
 
 def test_no_level_of_the_schema_takes_unknown_keys_and_every_key_is_described(schema):
@@ -216,11 +221,6 @@ def test_no_level_of_the_schema_takes_unknown_keys_and_every_key_is_described(sc
     assert seen > 80
 
 
-def test_the_readme_of_the_configuration_is_what_the_schema_says(root, schema):
-    text = (root / "config" / "README.md").read_text()
-    assert text.rstrip().endswith(describe(schema).rstrip())
-
-
 def test_examples_in_the_documents_are_accepted(root, default, schema_path):
     examples = []
     for path in [root / "README.md", *(root / "config").glob("*"), *(root / "docs").glob("*.md")]:
@@ -240,6 +240,49 @@ def test_text_of_the_command_line_gets_the_types_of_yaml():
     # What YAML would take for a date, a list or a mapping stays the text that it was.
     for text in ("2017-01-01", "a: b", "[1", "results/archive", "1-of-2", "@x", "lamost-dr2"):
         assert typed(text) == text
+
+
+def test_what_was_given_is_merged_over_the_defaults_key_by_key(tmp_path):
+    defaults = tmp_path / "config.yaml"
+    defaults.write_text("seed: 1\nrun: [a, b]\nstudies: {a: {cut: 2, form: {x: 1}}}\n")
+    given = {"run": ["c"], "studies": {"a": {"cut": None, "form": {"y": 2}}, "c": {"cut": 3}}}
+    before = copy.deepcopy(given)
+    found = configured(defaults, given)
+    assert found == {
+        "seed": 1,
+        "run": ["c"],
+        "studies": {"a": {"cut": None, "form": {"x": 1, "y": 2}}, "c": {"cut": 3}},
+    }
+    # Another workflow may give one mapping to two modules.
+    found["studies"]["c"]["cut"] = 4
+    found["run"].append("d")
+    assert given == before
+
+
+def test_only_what_the_command_line_said_gets_types(tmp_path):
+    defaults = tmp_path / "config.yaml"
+    defaults.write_text("chunks: {survey: 1}\ntitle: T\n")
+    given = {"chunks": {"survey": "200"}, "title": "2017"}
+    found = configured(defaults, given, {"chunks": {"survey": "200"}, "samples": "7"})
+    # A text of a file stays one, and what another workflow was told is none of ours.
+    assert found == {"chunks": {"survey": 200}, "title": "2017"}
+    assert configured(defaults, given) == given
+    assert configured(defaults, {}) == {"chunks": {"survey": 1}, "title": "T"}
+
+
+def test_a_folder_goes_before_what_is_installed(tmp_path, monkeypatch):
+    for place, text in (("installed", "old"), ("folder", "new")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "which.py").write_text(f"print({text!r})\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "installed"))
+    for _ in range(2):
+        goes_first(tmp_path / "folder")
+    assert os.environ["PYTHONPATH"].split(os.pathsep) == [
+        str(tmp_path / "folder"),
+        str(tmp_path / "installed"),
+    ]
+    run = subprocess.run([sys.executable, "-c", "import which"], capture_output=True, text=True, check=True)
+    assert run.stdout == "new\n"
 
 
 def test_code_versions_follow_the_source_floor_by_floor(tmp_path, monkeypatch):
@@ -281,7 +324,7 @@ def test_versions_around_the_floors_follow_modules_scripts_and_rules(tmp_path, m
     files = {
         "base": [library / "runtime.py"],
         "scripts": [
-            tmp_path / "Snakefile",
+            tmp_path / "workflow" / "Snakefile",
             tmp_path / "workflow" / "rules" / "train.smk",
             tmp_path / "workflow" / "scripts" / "cannon" / "train.py",
         ],
@@ -290,35 +333,23 @@ def test_versions_around_the_floors_follow_modules_scripts_and_rules(tmp_path, m
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x = 1\n")
     monkeypatch.setattr(settings, "__file__", str(library / "settings.py"))
-    before = surrounding_versions()
+    here = tmp_path / "workflow"
+    before = surrounding_versions(here)
     assert set(before) == {"base", "scripts"}
     assert all(re.fullmatch("[0-9a-f]{12}", digest) for digest in before.values())
     (library / "models" / "cannon.py").write_text("x = 2\n")
-    assert surrounding_versions() == before
+    assert surrounding_versions(here) == before
     for part, paths in files.items():
         for path in paths:
             path.write_text("x = 2\n")
-            changed = {name for name, digest in surrounding_versions().items() if digest != before[name]}
+            changed = {name for name, digest in surrounding_versions(here).items() if digest != before[name]}
             assert changed == {part}, path
             path.write_text("x = 1\n")
-    assert surrounding_versions() == before
+    assert surrounding_versions(here) == before
+    # A workflow straight from git is no folder.
+    assert surrounding_versions(Path("git+file:/somewhere/workflow@main")) == {"base": before["base"]}
 
 
 def test_floors_are_those_of_the_library(root):
     library = root / "workflow" / "labeltransfer"
     assert {path.parent.name for path in library.glob("*/__init__.py")} == set(settings.FLOORS)
-
-
-def test_describe_lists_nested_keys_below_their_parents():
-    schema = {
-        "properties": {
-            "a": {"description": "First.", "type": "object", "properties": {"b": {"description": "Inner."}}},
-            "c": {"$ref": "#/$defs/d"},
-            "e": {
-                "description": "Or null.",
-                "anyOf": [{"type": "null"}, {"type": "object", "properties": {"f": {}}}],
-            },
-        },
-        "$defs": {"d": {"description": "Elsewhere."}},
-    }
-    assert describe(schema) == "- `a`: First.\n  - `b`: Inner.\n- `c`: Elsewhere.\n- `e`: Or null.\n  - `f`"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspaces import clone, workspace
+from tests.workspaces import clone, library, repository, workspace
 
-__all__ = ["clone", "network_run", "small_run", "workspace"]
+__all__ = ["clone", "library", "network_run", "repository", "small_run", "workspace"]
 
 SMALL = Path(__file__).with_name("small.yaml")
 NETWORK_SMALL = Path(__file__).with_name("network_small.yaml")

@@ -40,7 +40,7 @@ def plan(here, *targets, config=(), configfile=()):
 def rules(root):
     """Text of every rule by name, with what it inherits before it."""
     found = {}
-    for path in [root / "Snakefile", *sorted((root / "workflow" / "rules").glob("*.smk"))]:
+    for path in [root / "workflow" / "Snakefile", *sorted((root / "workflow" / "rules").glob("*.smk"))]:
         # Rules in a loop are called by the constant part of their names.
         text = re.sub(
             r"^for .*\n((?:    .*\n|\n)+)",
@@ -142,7 +142,7 @@ def test_lint_is_clean(here):
     [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["snakefmt", "--check", "Snakefile", "workflow"],
+        ["snakefmt", "--check", "workflow"],
     ],
     ids=" ".join,
 )
@@ -288,7 +288,7 @@ def test_every_script_finds_its_imports_in_the_environment_of_its_rule(root):
 
 def test_driver_has_what_the_snakefile_imports(root):
     needed = {"snakemake"}
-    for path in [root / "Snakefile", *(root / "workflow" / "rules").glob("*.smk")]:
+    for path in [root / "workflow" / "Snakefile", *(root / "workflow" / "rules").glob("*.smk")]:
         for module in re.findall(r"^(?:from|import) (labeltransfer[\w.]*)", path.read_text(), re.M):
             place = root / "workflow" / Path(*module.split("."))
             needed |= imports_of(place.with_suffix(".py"), root)

@@ -101,7 +101,8 @@ def test_every_file_on_the_way_says_what_it_was_made_from_or_the_rules_do(record
 def test_the_rules_say_what_tables_of_a_network_study_were_made_from(workspace):
     made = workspace("silent")
     (made.folder / "silent.smk").write_text(
-        'import json\ninclude: "Snakefile"\nprint("silent", json.dumps(silent_files("ting2017")), file=sys.stderr)\n'
+        'import json\ninclude: "workflow/Snakefile"\n'
+        'print("silent", json.dumps(silent_files("ting2017", "")), file=sys.stderr)\n'
     )
     printed = made.succeed("--snakefile", "silent.smk", "--dry-run", "--configfile", NETWORK_SMALL)
     silent = json.loads(re.search(r"^silent (.*)$", printed, re.M)[1])
@@ -200,8 +201,15 @@ def test_nothing_says_when_where_or_on_which_machine(small_run, record, root):
 
 
 def test_the_code_of_a_deposit_has_what_its_documents_build(root):
-    names = {path.as_posix() for path in code_files(root)}
-    assert {"Snakefile", "requirements.txt", "docs/containers.md", "Dockerfile", ".dockerignore"} <= names
+    names = set(code_files(root))
+    assert {
+        "workflow/Snakefile",
+        "requirements.txt",
+        "setup.py",
+        "docs/containers.md",
+        "Dockerfile",
+        ".dockerignore",
+    } <= names
     assert not [name for name in names if "/." in name or "__pycache__" in name or name.startswith("results")]
 
 
@@ -237,7 +245,8 @@ def test_the_deposit_has_code_configuration_results_and_their_description(unpack
     there = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     expected = {"README.md", "LICENSE", "CITATION.cff", ".zenodo.json", "config/as_run.json"}
     expected |= {
-        f"code/{name}" for name in ("Snakefile", "workflow/labeltransfer/runtime.py", "requirements.txt")
+        f"code/{name}"
+        for name in ("workflow/Snakefile", "workflow/labeltransfer/runtime.py", "requirements.txt")
     }
     expected |= {
         *record["outputs"],

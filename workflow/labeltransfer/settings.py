@@ -1,7 +1,10 @@
 """What the configuration must satisfy beyond its schema, and the version of the code that a result came from."""
 
 import ast
+import copy
 import hashlib
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import jsonschema
@@ -20,7 +23,8 @@ FLOORS = (
     "validation",
     "figures",
 )
-TAKEN_NAMES = ("ab_initio", "archive", "release", "times")  # folders of results/ that are no study's
+# Folders of results/ that are no study's; and `results` itself, by which files/places.py knows what a result is.
+TAKEN_NAMES = ("ab_initio", "archive", "release", "results", "times")
 
 
 class ConfigError(ValueError):
@@ -52,6 +56,57 @@ def typed(value):
             return value
         return plain if plain is None or isinstance(plain, int | float) else value
     return value
+
+
+def configured(defaults, given, command_line=()):
+    """The whole configuration: what was given, merged key by key over the defaults.
+
+    Parameters
+    ----------
+    defaults : str or Path
+        YAML file with every key.
+    given : mapping
+        From a configuration file, or from another workflow that uses this one: what differs.
+    command_line : mapping, optional
+        What `--config` said. Where it stands in `given`, it gets the types of YAML (`typed`).
+
+    Returns
+    -------
+    dict
+        A copy: nothing in it is shared with `given`.
+    """
+    given = merged(given, _typed_where_found(given, dict(command_line)))
+    return merged(yaml.safe_load(Path(defaults).read_text(encoding="utf-8")), given)
+
+
+def merged(below, above):
+    """Nested mappings, the second over the first: keys of both are merged in turn, other values replaced.
+
+    Parameters
+    ----------
+    below, above : mapping
+
+    Returns
+    -------
+    dict
+        A copy.
+    """
+    result = copy.deepcopy(dict(below))
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+def _typed_where_found(given, command_line):
+    """The part of a command line's values that a configuration holds, typed; other values may be another workflow's."""
+    found = {}
+    for key in command_line.keys() & given.keys():
+        if isinstance(command_line[key], Mapping) and isinstance(given[key], Mapping):
+            found[key] = _typed_where_found(given[key], command_line[key])
+        elif command_line[key] == given[key]:
+            found[key] = typed(given[key])
+    return found
 
 
 def validate_config(config, schema_path, files=()):
@@ -173,6 +228,21 @@ def _contradictions_of(name, study):
         )
 
 
+def goes_first(folder):
+    """Have Python's processes that are started from now on import from a folder before any installed package.
+
+    Snakemake has a job look at what its own environment holds before it looks where the workflow does: a copy of the
+    library that is installed there would run instead of the one whose digests are recorded.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The one that holds the library.
+    """
+    others = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *(one for one in others if one != str(folder))])
+
+
 def code_versions():
     """Digest the library floor by floor, so that a changed module reruns the rules that rest on it.
 
@@ -216,23 +286,23 @@ def _imported(path, root):
     return found
 
 
-def surrounding_versions():
+def surrounding_versions(workflow):
     """Digest what runs the floors of the library: for the record alone, since every rule rests on it.
+
+    Parameters
+    ----------
+    workflow : Path
+        The folder of Snakefile, rules and scripts.
 
     Returns
     -------
     dict
         base (modules of the library outside its floors) and scripts (with the rules) -> digest as in
-        `code_versions`.
+        `code_versions`. Of a workflow that is no folder, because it comes straight from git, only base.
     """
-    library = Path(__file__).parent
-    workflow = library.parent
-    steps = [
-        *workflow.parent.glob("Snakefile"),
-        *workflow.glob("rules/*.smk"),
-        *workflow.glob("scripts/*/*.py"),
-    ]
-    return {"base": _digest(sorted(library.glob("*.py"))), "scripts": _digest(sorted(steps))}
+    found = {"base": _digest(sorted(Path(__file__).parent.glob("*.py")))}
+    steps = [path for kind in ("Snakefile", "rules/*.smk", "scripts/*/*.py") for path in workflow.glob(kind)]
+    return found | ({"scripts": _digest(sorted(steps))} if steps else {})
 
 
 def _digest(paths):
@@ -241,39 +311,3 @@ def _digest(paths):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def describe(schema):
-    """Write the keys of a schema as a list in Markdown: what config/README.md holds.
-
-    Parameters
-    ----------
-    schema : dict
-        JSON schema of the configuration; every property has a description.
-
-    Returns
-    -------
-    str
-    """
-    return "\n".join(_described(schema, schema, 0))
-
-
-def _described(node, schema, depth):
-    node = _resolved(node, schema)
-    for name, child in node.get("properties", {}).items():
-        child = _resolved(child, schema)
-        yield f"{'  ' * depth}- `{name}`: {child.get('description', '')}".rstrip(" :")
-        yield from _described(child, schema, depth + 1)
-    for child in (node.get("additionalProperties"), node.get("items")):
-        if isinstance(child, dict):
-            yield from _described(child, schema, depth)
-
-
-def _resolved(node, schema):
-    """The node itself, what it refers to, or the choice of it that is an object."""
-    if "$ref" in node:
-        return schema["$defs"][node["$ref"].rpartition("/")[2]]
-    for choice in node.get("anyOf", []):
-        if choice.get("type") == "object":
-            return {**choice, "description": node.get("description", "")}
-    return node

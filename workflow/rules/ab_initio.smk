@@ -7,7 +7,7 @@ AB_INITIO_STEPS = step_names(AB_INITIO["elements"])
 
 rule ab_initio_archives:
     input:
-        "resources/ab_initio/line_data.txt",
+        fact("resources/ab_initio/line_data.txt"),
     output:
         directory("results/ab_initio/line_data"),
     log:

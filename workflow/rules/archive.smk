@@ -3,7 +3,7 @@
 
 rule mock_catalogs:
     input:
-        spectra="resources/ab_initio/spectra_r1800.fits",
+        spectra=fact("resources/ab_initio/spectra_r1800.fits"),
     output:
         lamost="results/archive/mock/{release}/catalogs/lamost_mock.fits.gz",
         apogee="results/archive/mock/{release}/catalogs/apogee_mock.fits",
@@ -30,7 +30,7 @@ rule mock_catalogs:
 
 rule mock_spectra:
     input:
-        spectra="resources/ab_initio/spectra_r1800.fits",
+        spectra=fact("resources/ab_initio/spectra_r1800.fits"),
     output:
         written="results/archive/mock/{release}/written/{item}.json",
     log:
@@ -55,7 +55,7 @@ rule mock_spectra:
 
 rule fetch_catalog:
     input:
-        datasets=config["archives"]["public"]["datasets"],
+        datasets=fact(config["archives"]["public"]["datasets"]),
     output:
         catalog="results/archive/public/{release}/{dataset}.fits",
         ledger="results/archive/public/{release}/{dataset}.ledger.csv",
@@ -91,8 +91,10 @@ CATALOG_FILES = {
 }
 # Spectra that must have been made before any of them can be fetched.
 MADE_SPECTRA = {
-    "mock": lambda w: gather.survey(
-        f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/written/{{scatteritem}}.json"
+    "mock": lambda w: expand(
+        "results/archive/mock/{release}/written/{item}.json",
+        release=config["studies"][w.study]["releases"]["lamost"],
+        item=ITEMS["survey"],
     ),
     "public": lambda w: [],
     "local": lambda w: [],
@@ -134,7 +136,7 @@ rule fetch_spectra:
     input:
         made=MADE_SPECTRA[SOURCE],
         stars="results/{study}/catalogs/{role}_set.fits",
-        datasets=config["archives"]["public"]["datasets"],
+        datasets=fact(config["archives"]["public"]["datasets"]),
     output:
         ledger="results/{study}/archive/{role}/{item}.fits",
     log:
@@ -163,7 +165,7 @@ rule fetch_example:
     input:
         made=lambda w: [*CATALOG_FILES[SOURCE](w).values()],
         stars="results/{study}/catalogs/reference_set.fits",
-        datasets=config["archives"]["public"]["datasets"],
+        datasets=fact(config["archives"]["public"]["datasets"]),
     output:
         spectrum="results/{study}/archive/example_apogee.fits",
     log:

@@ -5,7 +5,7 @@ rule train:
     input:
         stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
         stars="results/{study}/catalogs/reference_set.fits",
-        starts=lambda w: config["studies"][w.study]["starts"] or [],
+        starts=lambda w: starts_of(w.study),
     output:
         model="results/{study}/models/cannon.h5",
         clip="results/{study}/models/reference_clip.fits",

@@ -1,6 +1,8 @@
 # What rules share.
 import re
 
+from labeltransfer.files.places import find_fact, recorded_name
+
 
 def growing(first):
     """A resource that a job gets once more of with each attempt, for schedulers that kill what takes too much.
@@ -30,6 +32,23 @@ def drawn(name, figure, shows):
     }
 
 
+def fact(path):
+    """A table of facts as the input of a rule: the caller's own or the library's, and without a module's prefix."""
+    return local(find_fact(path))
+
+
+def starts_of(study):
+    """The table of starting points of a study, if it has one."""
+    table = config["studies"][study]["starts"]
+    return fact(table) if table else []
+
+
+def published_numbers(study):
+    """The table of the numbers that a study's paper prints, if it re-does one."""
+    paper = config["studies"][study]["paper"]
+    return fact(f"resources/published/{paper}.csv") if paper else []
+
+
 def read_by_rule(path):
     """Inputs of the rule that makes a file."""
     for one in workflow.rules:
@@ -38,8 +57,11 @@ def read_by_rule(path):
     return []
 
 
-def silent_files(study):
-    """CSV and JSON on the way to the final files, which cannot say what they were made from -> what that is."""
+def silent_files(study, prefix):
+    """CSV and JSON on the way to the final files, which cannot say what they were made from -> what that is.
+
+    Both by the names under which they are recorded, without the prefix that a module's user may have given.
+    """
     made, seen, todo = {}, set(), [*FIGURES[study], *TABLES[study]]
     while todo:
         path = todo.pop()
@@ -47,7 +69,7 @@ def silent_files(study):
         kind = re.sub(r"\d+-of-\d+", "", path)
         if kind not in seen and path.startswith(f"results/{study}/"):
             seen.add(kind)
-            inputs = read_by_rule(path)
+            inputs = sorted(recorded_name(file) for file in read_by_rule(prefix + path))
             todo += inputs
             if path.endswith((".csv", ".json")):
                 made[path] = inputs

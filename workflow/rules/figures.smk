@@ -37,7 +37,7 @@ use rule figure_01 as figure_02 with:
         stars="results/{study}/catalogs/reference_set.fits",
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
         apogee="results/{study}/archive/example_apogee.fits",
-        windows=config["preparation"]["windows"],
+        windows=[fact(table) for table in config["preparation"]["windows"]],
     output:
         **drawn("ho2017/figure_02", "02", "from spectrum to model input"),
     log:
@@ -61,8 +61,8 @@ use rule figure_01 as figure_03 with:
 use rule figure_01 as figure_04 with:
     input:
         model="results/{study}/models/cannon.h5",
-        features="resources/lines/spectral_features.csv",
-        dibs="resources/lines/dibs.csv",
+        features=fact("resources/lines/spectral_features.csv"),
+        dibs=fact("resources/lines/dibs.csv"),
     output:
         **drawn("ho2017/figure_04", "04", "coefficients of the model"),
     log:

@@ -22,7 +22,7 @@ rule label:
             study=w.study,
             replicate=range(config["studies"][w.study]["validation"]["bootstrap"]),
         ),
-        starts=lambda w: config["studies"][w.study]["starts"] or [],
+        starts=lambda w: starts_of(w.study),
     output:
         labels="results/{study}/labels/{role}/{item}.fits",
     log:

@@ -44,7 +44,7 @@ rule training_set:
 
 rule theory:
     input:
-        spectra=lambda w: config["studies"][w.study]["network"]["spectra"],
+        spectra=lambda w: fact(config["studies"][w.study]["network"]["spectra"]),
         training="results/{study}/models/training.h5",
     output:
         theory="results/{study}/models/theory.fits",
@@ -217,7 +217,9 @@ rule l1_strength:
 rule method_labels:
     input:
         stores=lambda w: {
-            "reference": gather.reference(f"results/{w.study}/spectra/reference/{{scatteritem}}.h5"),
+            "reference": expand(
+                "results/{study}/spectra/reference/{item}.h5", study=w.study, item=ITEMS["reference"]
+            ),
             "shifted": [f"results/{w.study}/validation/shifted_mock.h5"],
         }[w.sample],
         model="results/{study}/models/{method}.h5",
@@ -428,7 +430,7 @@ rule extra_labels:
         stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
         stars="results/{study}/catalogs/reference_set.fits",
         clip="results/{study}/models/reference_clip.fits",
-        spectra=lambda w: config["studies"][w.study]["network"]["spectra"],
+        spectra=lambda w: fact(config["studies"][w.study]["network"]["spectra"]),
         ridge="results/{study}/models/ridge_prior.csv",
     output:
         table=report(
@@ -466,9 +468,9 @@ rule extra_labels:
 
 rule shifted_spectra_mock:
     input:
-        spectra="resources/ab_initio/spectra_r1800.fits",
+        spectra=fact("resources/ab_initio/spectra_r1800.fits"),
         stars="results/{study}/models/reference_clip.fits",
-        windows=config["preparation"]["windows"],
+        windows=[fact(table) for table in config["preparation"]["windows"]],
     output:
         store="results/{study}/validation/shifted_mock.h5",
     log:
@@ -534,7 +536,7 @@ rule shift_test:
 
 rule published_network:
     input:
-        published=lambda w: f"resources/published/{config['studies'][w.study]['paper']}.csv",
+        published=lambda w: published_numbers(w.study),
         comparison="results/{study}/validation/comparison.fits",
         summary="results/{study}/validation/cross_validation.csv",
         correlation="results/{study}/gradient_correlation.csv",

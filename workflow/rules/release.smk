@@ -6,11 +6,14 @@ from labeltransfer.settings import surrounding_versions
 
 # Tables of facts that rules read without leaving a trace in a table of their own.
 RESOURCES = [
-    "resources/ab_initio/spectra_r1800.fits",
-    "resources/lines/spectral_features.csv",
-    "resources/lines/dibs.csv",
-    config["archives"]["public"]["datasets"],
-    *config["preparation"]["windows"],
+    fact(table)
+    for table in (
+        "resources/ab_initio/spectra_r1800.fits",
+        "resources/lines/spectral_features.csv",
+        "resources/lines/dibs.csv",
+        config["archives"]["public"]["datasets"],
+        *config["preparation"]["windows"],
+    )
 ]
 RUN = {key: value for key, value in config.items() if key not in ("archives", "studies", "run")}
 
@@ -19,14 +22,7 @@ rule provenance:
     input:
         figures=lambda w: FIGURES[w.study],
         tables=lambda w: TABLES[w.study],
-        resources=lambda w: [
-            *RESOURCES,
-            *(
-                [f"resources/published/{config['studies'][w.study]['paper']}.csv"]
-                if config["studies"][w.study]["paper"]
-                else []
-            ),
-        ],
+        resources=lambda w: [*RESOURCES, *filter(None, [published_numbers(w.study)])],
     output:
         record="results/{study}/provenance.json",
     log:
@@ -45,8 +41,8 @@ rule provenance:
             "archives": {SOURCE: config["archives"][SOURCE]},
             "study": config["studies"][w.study],
         },
-        silent=lambda w: silent_files(w.study),
-        code=lambda w: {**CODE, **surrounding_versions()},
+        silent=lambda w, output: silent_files(w.study, prefix_of(output.record)),
+        code=lambda w: {**CODE, **surrounding_versions(FOLDER)},
     message:
         "{wildcards.study}: where every file comes from"
     script:
@@ -82,11 +78,16 @@ rule tables_page:
         "../scripts/release/tables_page.py"
 
 
+# Texts of the repository, which may be no folder.
+TEXTS = {
+    name: Path(workflow.source_path(f"../../{name}")).read_text(encoding="utf-8")
+    for name in ("CITATION.cff", "LICENSE")
+}
+
+
 rule release:
     input:
         results=[file for study in config["run"] for file in (*FINAL[study], MODEL[study])],
-        citation=ROOT / "CITATION.cff",
-        license=ROOT / "LICENSE",
     output:
         deposit=f"results/release/survey-label-transfer-{VERSION}-{SOURCE}.zip",
     log:
@@ -100,9 +101,11 @@ rule release:
         mem_mb=growing(1000),
         runtime=growing(60),
     params:
-        root=lambda w, input: str(Path(input.license).parent),
+        repository=str(FOLDER.parent) if IS_FOLDER else None,
+        address=str(HERE),
         config=config,
-        citation=lambda w, input: yaml.safe_load(Path(input.citation).read_text(encoding="utf-8")),
+        citation=yaml.safe_load(TEXTS["CITATION.cff"]),
+        texts=TEXTS,
         version=VERSION,
         code=CODE,
     message:
@@ -135,6 +138,7 @@ rule times:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
+        logs=lambda w, output: f"{prefix_of(output.table)}logs",
         patterns=lambda w: {one.name: str(one.benchmark) for one in workflow.rules if one.benchmark},
     message:
         "where the time goes"

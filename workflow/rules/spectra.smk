@@ -13,7 +13,7 @@ PREPARATION = {
 rule prepare:
     input:
         fetched="results/{study}/archive/{role}/{item}.fits",
-        windows=config["preparation"]["windows"],
+        windows=[fact(table) for table in config["preparation"]["windows"]],
     output:
         store="results/{study}/spectra/{role}/{item}.h5",
         rejected="results/{study}/spectra/{role}/{item}.rejected.fits",

@@ -6,7 +6,7 @@ rule cross_validate:
         stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
         stars="results/{study}/catalogs/reference_set.fits",
         clip="results/{study}/models/reference_clip.fits",
-        starts=lambda w: config["studies"][w.study]["starts"] or [],
+        starts=lambda w: starts_of(w.study),
     output:
         table="results/{study}/validation/cross_validation.fits",
     log:
@@ -134,7 +134,7 @@ rule recovery_mock:
 
 rule published:
     input:
-        published=lambda w: f"resources/published/{config['studies'][w.study]['paper']}.csv",
+        published=lambda w: published_numbers(w.study),
         comparison="results/{study}/validation/comparison.fits",
         catalog="results/{study}/catalog.fits",
         ledger="results/{study}/ledger.parquet",

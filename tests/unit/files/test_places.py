@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labeltransfer.files import places
-from labeltransfer.files.places import fact, library_file, located, prefix_of, recorded_name
+from labeltransfer.files.places import find_fact, library_file, located, prefix_of, recorded_name
 
 TELLURIC = "resources/masks/telluric.csv"
 
@@ -40,14 +40,14 @@ def test_the_package_goes_before_the_repository(installed):
 def test_the_caller_s_own_facts_go_first(installed, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert fact(TELLURIC) == str(installed / TELLURIC)
-    assert fact("mine/windows.csv") == "mine/windows.csv"
+    assert find_fact(TELLURIC) == str(installed / TELLURIC)
+    assert find_fact("mine/windows.csv") == "mine/windows.csv"
     own = Path(TELLURIC)
     own.parent.mkdir(parents=True)
     own.write_text("own\n")
-    assert fact(TELLURIC) == TELLURIC
+    assert find_fact(TELLURIC) == TELLURIC
     with pytest.raises(FileNotFoundError):
-        fact("resources/none.csv")
+        find_fact("resources/none.csv")
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,4 @@ def test_a_recorded_name_leads_back_to_the_file(installed, tmp_path, monkeypatch
     assert located(TELLURIC, "a/") == installed / TELLURIC
     assert located("mine/windows.csv", "a/") == Path("mine/windows.csv")
     assert located("results/x.fits", "a/") == Path("a/results/x.fits")
+    assert located("resources/none.csv") == Path("resources/none.csv")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from labeltransfer import __version__
 from labeltransfer.files.atomic import atomic_path
+from labeltransfer.files.places import LIBRARY
 
 VERSION = __version__
 
 #: What of the repository goes into a deposit, if it is there.
 CODE = (
-    "Snakefile",
     "workflow",
     "config",
     "envs",
@@ -37,29 +37,34 @@ CODE = (
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
-def code_files(root):
-    """Files of the repository for a deposit.
+def code_files(repository=None):
+    """Files of the code for a deposit.
 
     Parameters
     ----------
-    root : Path
-        The repository.
+    repository : str or Path, optional
+        Without one, the library as it is installed.
 
     Returns
     -------
-    list of Path
-        Sorted, relative to `root`; without what is hidden in folders and what Python leaves behind.
+    dict of str to Path
+        Name in the repository or beside the library -> file, sorted; without what is hidden in folders and what
+        Python and its installers leave behind.
     """
+    root, parts = (LIBRARY.parent, (LIBRARY.name,)) if repository is None else (Path(repository), CODE)
     found = []
-    for part in CODE:
-        path = Path(root) / part
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [file.relative_to(root) for file in inside if file.is_file()]
-    return sorted(
-        file
-        for file in found
-        if not any(part.startswith((".", "__pycache__")) for part in file.parts[1:]) and file.suffix != ".pyc"
-    )
+    for part in parts:
+        path = root / part
+        found += path.rglob("*") if path.is_dir() else [path]
+    names = {file.relative_to(root): file for file in sorted(found) if file.is_file()}
+    return {
+        name.as_posix(): file
+        for name, file in names.items()
+        if not any(
+            part.startswith((".", "__pycache__")) or part.endswith(".egg-info") for part in name.parts[1:]
+        )
+        and file.suffix != ".pyc"
+    }
 
 
 def metadata(citation, title, source, version):
@@ -106,7 +111,7 @@ def _reference(item):
     return f"{names} ({item['year']}), {item['title']}, {item['journal']} {item['volume']}"
 
 
-def describe(about, studies, version):
+def describe(about, studies, version, origin=None):
     """The README of a deposit, in Markdown.
 
     Parameters
@@ -116,11 +121,19 @@ def describe(about, studies, version):
     studies : mapping
         Name of each study -> its title.
     version : str
+    origin : str, optional
+        Address of the workflow, where the deposit has only its library.
 
     Returns
     -------
     str
     """
+    if origin is None:
+        code = f"the workflow that made them, version {version}; its README says how to run it"
+        again = "unpack, and in `code/` follow its README with `--configfile ../config/as_run.json`"
+    else:
+        code = f"the library of the workflow that made them, version {version}; the workflow itself is at {origin}"
+        again = "follow the README of the workflow with `--configfile config/as_run.json`"
     results = "\n".join(f"| `results/{name}/` | {title} |" for name, title in studies.items())
     return f"""# {about["title"]}
 
@@ -129,7 +142,7 @@ def describe(about, studies, version):
 | | |
 |---|---|
 {results}
-| `code/` | the workflow that made them, version {version}; its README says how to run it |
+| `code/` | {code} |
 | `config/as_run.json` | the whole configuration of this run |
 | `CITATION.cff`, `.zenodo.json` | how to cite, and the metadata of this deposit |
 | `SHA256SUMS` | checksums of all files: `sha256sum --check SHA256SUMS` |
@@ -139,7 +152,7 @@ the input catalogues with the reason why it went no further, `fates.csv` counts 
 published numbers beside those of this run, `figures/` has every figure, `models/` the trained model, and
 `provenance.json` says from which inputs, settings, seeds and versions each file was made.
 
-To run the same again: unpack, and in `code/` follow its README with `--configfile ../config/as_run.json`.
+To run the same again: {again}.
 """
 
 

@@ -38,7 +38,7 @@ def library_file(name):
     )
 
 
-def fact(name):
+def find_fact(name):
     """Path of a table of facts: the caller's own where there is one, else the library's.
 
     Parameters
@@ -51,7 +51,7 @@ def fact(name):
     str
         The name itself, unless it begins with ``resources/`` and leads to nothing from the current folder.
     """
-    if Path(name).exists() or Path(name).parts[0] != FACTS:
+    if Path(name).parts[:1] != (FACTS,) or Path(name).exists():
         return name
     return str(library_file(name))
 
@@ -113,7 +113,9 @@ def located(name, prefix=""):
     -------
     Path
     """
-    parts = Path(name).parts
-    if parts and parts[0] == RESULTS:
+    if Path(name).parts[:1] == (RESULTS,):
         return Path(prefix, name)
-    return Path(fact(str(name)))
+    try:
+        return Path(find_fact(str(name)))
+    except FileNotFoundError:
+        return Path(name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from labeltransfer import __version__
+from labeltransfer.files.places import located, recorded_name
 
 PACKAGES = ("numpy", "scipy", "astropy", "pandas", "pyarrow", "numba", "h5py")
 
@@ -22,7 +23,7 @@ def provenance(settings, inputs=(), code=None, packages=PACKAGES):
     settings : mapping
         The part of the configuration that matters for the output, seeds included.
     inputs : sequence of str or Path
-        Files that were read; each stands there under its path, with its sha256.
+        Files that were read; each stands there under its recorded name, with its sha256.
     code : mapping, optional
         Digests of the library's floors (`settings.code_versions`).
     packages : sequence of str, optional
@@ -39,7 +40,7 @@ def provenance(settings, inputs=(), code=None, packages=PACKAGES):
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in packages},
         "settings": settings,
-        "inputs": {Path(path).as_posix(): sha256(path) for path in inputs},
+        "inputs": {recorded_name(path): sha256(path) for path in inputs},
     }
 
 
@@ -81,36 +82,38 @@ def read_provenance(path):
     return found if isinstance(found, dict) and "inputs" in found else None
 
 
-def trace(paths, silent=None):
-    """Follow files back to what they were made from.
+def trace(names, silent=None, prefix=""):
+    """Follow files back to what they were made from; all by the names under which they are recorded.
 
     Parameters
     ----------
-    paths : sequence of str or Path
+    names : sequence of str or Path
         Where to start.
     silent : mapping, optional
-        What files that say nothing were made from: path -> paths.
+        What files that say nothing were made from: name -> names.
+    prefix : str, optional
+        What stands before the names of the run's results (`places.prefix_of`).
 
     Returns
     -------
     made : dict
-        Path of each file that says how it was made, or is in `silent` -> its inputs, sorted.
+        Each file that says how it was made, or is in `silent` -> its inputs, sorted.
     digests : dict
-        Path of each file that was an input of another -> its sha256 at that time; of what only silent files
-        were made from, its sha256 now.
+        Each file that was an input of another -> its sha256 at that time; of what only silent files were made
+        from, its sha256 now.
 
     Raises
     ------
     ValueError
         If two files were made from different versions of a third.
     """
-    made, digests, todo = {}, {}, [Path(path).as_posix() for path in paths]
+    made, digests, todo = {}, {}, [Path(name).as_posix() for name in names]
     silent, reader = silent or {}, {}
     while todo:
         path = todo.pop()
         if path in made:
             continue
-        found = read_provenance(path)
+        found = read_provenance(located(path, prefix))
         if found is None:
             if path in silent:
                 made[path] = sorted(silent[path])
@@ -125,8 +128,8 @@ def trace(paths, silent=None):
             reader[name] = path
             todo.append(name)
     for name in {name for path in silent.keys() & made.keys() for name in made[path]} - digests.keys():
-        if Path(name).is_file():
-            digests[name] = sha256(name)
+        if located(name, prefix).is_file():
+            digests[name] = sha256(located(name, prefix))
     return dict(sorted(made.items())), dict(sorted(digests.items()))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.files.errors import ArchiveError
+from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.runtime import job
@@ -22,7 +23,7 @@ def example_row(stars, wanted):
     return stars[int(np.nanargmax(snr)) if np.isfinite(snr).any() else 0]
 
 
-def reference_spectrum(row, inputs, params):
+def reference_spectrum(row, inputs, params, prefix=""):
     """Wavelength and flux of the star in the reference survey; empty where there is no such spectrum."""
     if params.source == "local":
         return np.zeros(0), np.zeros(0)
@@ -33,7 +34,7 @@ def reference_spectrum(row, inputs, params):
         from labeltransfer.sources.public import fetch_aspcapstar, read_datasets
 
         settings = params.archives["public"]
-        folder = Path(settings["folder"]) / params.releases["apogee"] / "aspcap"
+        folder = located(Path(settings["folder"]) / params.releases["apogee"] / "aspcap", prefix)
         ledger = fetch_aspcapstar(
             Table(rows=[row]),
             read_datasets(inputs.datasets),
@@ -47,7 +48,8 @@ def reference_spectrum(row, inputs, params):
             return np.zeros(0), np.zeros(0)
         path = folder / str(ledger["path"][0])
     else:
-        path = Path("results/archive/mock") / params.releases["lamost"] / "aspcap" / str(row["aspcap_path"])
+        folder = located(Path("results/archive/mock") / params.releases["lamost"] / "aspcap", prefix)
+        path = folder / str(row["aspcap_path"])
     try:
         spectrum = get_reference("apogee").read_spectrum(path)
     except ArchiveError as error:
@@ -60,7 +62,7 @@ def main(snakemake):
     """Write wavelength and flux, and which star it is."""
     inputs, params = snakemake.input, snakemake.params
     row = example_row(read_table(inputs.stars), params.star)
-    wavelength, flux = reference_spectrum(row, inputs, params)
+    wavelength, flux = reference_spectrum(row, inputs, params, prefix_of(inputs.stars))
     settings = {"source": params.source, "star": params.star, "releases": params.releases}
     read = [inputs.stars, *([inputs.datasets] if params.source == "public" else [])]
     meta = provenance(settings, read, params.code)

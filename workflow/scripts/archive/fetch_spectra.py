@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from labeltransfer.catalogs.rows import chunk_rows
+from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.provenance import provenance, sha256
 from labeltransfer.files.tables import count_rows, read_table, write_table
 from labeltransfer.runtime import counted, job
@@ -17,15 +18,16 @@ TOLERATED = 0.02
 BLOCK = 500  # after so many the log says how far it is
 
 
-def spectra_at_hand(stars, folder):
+def spectra_at_hand(stars, folder, prefix=""):
     """Ledger of spectra that lie in a folder already (mock and local archives)."""
-    paths = [Path(folder) / name for name in np.asarray(stars["path"]).tolist()]
+    names = [Path(folder) / name for name in np.asarray(stars["path"]).tolist()]
+    paths = [located(name, prefix) for name in names]
     sizes = [path.stat().st_size if path.is_file() else -1 for path in paths]
     there = np.array(sizes, dtype=np.int64) >= 0
     return Table(
         {
             "spectrum_id": stars["spectrum_id"],
-            "path": np.array([str(path) for path in paths], dtype=str),
+            "path": np.array([str(name) for name in names], dtype=str),
             "status": np.where(there, "ok", "failed"),
             "reason": np.where(there, "", "no such file"),
             "bytes": sizes,
@@ -35,7 +37,7 @@ def spectra_at_hand(stars, folder):
     )
 
 
-def fetched_spectra(stars, datasets, release, settings):
+def fetched_spectra(stars, datasets, release, settings, prefix=""):
     """Ledger of spectra fetched from the public servers, whose addresses the table of datasets has."""
     from labeltransfer.files.transfer import Limits  # late: other archives do not wait for what asks servers
     from labeltransfer.sources.public import fetch_spectra, read_datasets
@@ -50,7 +52,7 @@ def fetched_spectra(stars, datasets, release, settings):
                 block,
                 datasets,
                 release,
-                folder,
+                located(folder, prefix),
                 base_url=settings["lamost_mirror"],
                 limits=limits,
             )
@@ -76,13 +78,13 @@ def main(snakemake):
     """Write the fetch ledger of the chunk."""
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     stars = read_table(inputs.stars, rows=chunk_rows(count_rows(inputs.stars), wildcards.item))
-    archives = params.archives
+    archives, prefix = params.archives, prefix_of(snakemake.output.ledger)
     if params.source == "public":
-        ledger = fetched_spectra(stars, inputs.datasets, params.release, archives["public"])
+        ledger = fetched_spectra(stars, inputs.datasets, params.release, archives["public"], prefix)
     elif params.source == "local":
         ledger = spectra_at_hand(stars, Path(archives["local"]["root"]) / archives["local"]["spectra"])
     else:
-        ledger = spectra_at_hand(stars, Path("results/archive/mock") / params.release / "spectra")
+        ledger = spectra_at_hand(stars, Path("results/archive/mock") / params.release / "spectra", prefix)
     failed = np.asarray(ledger["status"]) == "failed"
     curable = failed & ~np.isin(np.asarray(ledger["reason"]), FINAL)
     print(f"{len(ledger)} spectra, {failed.sum()} not to be had")

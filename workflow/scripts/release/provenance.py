@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from labeltransfer.files.atomic import atomic_path
+from labeltransfer.files.places import prefix_of, recorded_name
 from labeltransfer.files.provenance import provenance, sha256, trace
 from labeltransfer.runtime import job
 
@@ -11,8 +12,8 @@ from labeltransfer.runtime import job
 def main(snakemake):
     """Write provenance.json: also for the formats that have no room for it, such as CSV."""
     params = snakemake.params
-    finals = sorted({*snakemake.input.figures, *snakemake.input.tables})
-    made, digests = trace(finals, params.silent)
+    finals = {recorded_name(path): path for path in (*snakemake.input.figures, *snakemake.input.tables)}
+    made, digests = trace(finals, params.silent, prefix_of(snakemake.output.record))
     folder = f"results/{snakemake.wildcards.study}/"
     about = provenance(params.settings, snakemake.input.resources, params.code)
     # What lies outside the study's folder was there before it: the archive, and the tables of facts.
@@ -23,7 +24,10 @@ def main(snakemake):
         **about,
         "inputs": dict(sorted(about["inputs"].items())),
         "intermediate": {path: digest for path, digest in digests.items() if path.startswith(folder)},
-        "outputs": {path: {"bytes": Path(path).stat().st_size, "sha256": sha256(path)} for path in finals},
+        "outputs": {
+            name: {"bytes": Path(path).stat().st_size, "sha256": sha256(path)}
+            for name, path in finals.items()
+        },
         "made_from": made,
     }
     with atomic_path(snakemake.output.record) as temporary:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from labeltransfer.files.deposit import as_json, code_files, describe, metadata, write_deposit
+from labeltransfer.files.places import recorded_name
 from labeltransfer.runtime import job
 
 
@@ -11,12 +12,12 @@ def main(snakemake):
     params = snakemake.params
     studies = {name: params.config["studies"][name]["title"] for name in params.config["run"]}
     about = metadata(params.citation, "; ".join(studies.values()), params.config["source"], params.version)
-    root = Path(params.root)
-    files = {f"code/{path.as_posix()}": root / path for path in code_files(root)}
-    files |= {path: Path(path) for path in snakemake.input.results}
-    files |= {name: root / name for name in ("CITATION.cff", "LICENSE")}
+    files = {f"code/{name}": path for name, path in code_files(params.repository).items()}
+    files |= {recorded_name(path): Path(path) for path in snakemake.input.results}
+    files |= {name: text.encode() for name, text in params.texts.items()}
+    origin = None if params.repository else params.address
     files |= {
-        "README.md": describe(about, studies, params.version).encode(),
+        "README.md": describe(about, studies, params.version, origin).encode(),
         ".zenodo.json": as_json(about),
         "config/as_run.json": as_json(params.config),
     }

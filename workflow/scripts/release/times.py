@@ -11,7 +11,7 @@ from labeltransfer.runtime import job
 
 def main(snakemake):
     """Write the table and the figure, and say which jobs were the longest."""
-    jobs = read_benchmarks("logs", snakemake.params.patterns)
+    jobs = read_benchmarks(snakemake.params.logs, snakemake.params.patterns)
     table = by_rule(jobs)
     write_csv(table, snakemake.output.table)
     columns = ("rule", "wall_s", "cpu_s", "jobs", "longest_s", "memory_mb")

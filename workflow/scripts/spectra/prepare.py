@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.files.tables import read_table, write_table
@@ -21,7 +22,9 @@ def main(snakemake):
         for name, reason in zip(fetched["spectrum_id"][~here], fetched["reason"][~here], strict=True)
     ]
     settings = settings_from(params.grid, params.preparation, inputs.windows)
-    ids, paths = (np.asarray(fetched[name][here]).tolist() for name in ("spectrum_id", "path"))
+    ids, names = (np.asarray(fetched[name][here]).tolist() for name in ("spectrum_id", "path"))
+    prefix = prefix_of(inputs.fetched)
+    paths = [str(located(name, prefix)) for name in names]
 
     def blocks():
         made = prepare(ids, paths, settings, params.preparation["block"])

@@ -17,6 +17,7 @@ from labeltransfer.figures.style import (
     robust_range,
     use_style,
 )
+from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.tables import read_table
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.spectra.prepare import on_grid, settings_from
@@ -132,7 +133,8 @@ def from_files(files, settings):
     example = apogee.meta["spectrum_id"]
     row = stars[rows_of(stars["spectrum_id"], [example])[0]]
     fetched = vstack([read_table(path) for path in files["fetched"]], metadata_conflicts="silent")
-    raw = read_spectrum(str(fetched["path"][rows_of(fetched["spectrum_id"], [example])[0]]))
+    path = fetched["path"][rows_of(fetched["spectrum_id"], [example])[0]]
+    raw = read_spectrum(located(path, prefix_of(files["stars"])))
     preparation = settings_from(settings["grid"], settings["preparation"], files["windows"])
     flux, ivar = on_grid(raw, preparation)
     normalised, weight, continuum = normalise(flux[None], ivar[None], preparation.kernel)
