@@ -215,3 +215,16 @@ def test_a_damaged_file_is_named(tmp_path, damage):
         read_table(path)
     with pytest.raises(FileNotFoundError):
         read_table(tmp_path / "absent.fits")
+
+
+@pytest.mark.parametrize(
+    "text", ["[Fe/H], survey pipeline [dex]", "[C/H]", "[alpha/M] of the survey", "[s] in brackets"]
+)
+def test_a_description_may_begin_with_an_abundance(tmp_path, text):
+    path = tmp_path / "table.fits"
+    write_table(Table([Column([0.1], name="feh", description=text)]), path)
+    back = read_table(path)
+    assert (back["feh"].unit, back["feh"].description) == (None, text)
+    write_table(Table([Column([0.1], name="feh", unit="dex", description=text)]), path)
+    back = read_table(path)
+    assert (str(back["feh"].unit), back["feh"].description) == ("dex", text)

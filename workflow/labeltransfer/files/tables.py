@@ -250,7 +250,22 @@ def _in_fits(unit, description):
 def _from_fits(unit, description):
     """Unit and description of a column, from TUNITn and TCOMMn as `_in_fits` writes them."""
     found = re.fullmatch(r"\[([^\[\]]+)\] ?(.*)", description or "")
-    return (found[1], found[2] or None) if found and not unit else (unit, description)
+    if found and not unit and _only_ours(found[1]):
+        return found[1], found[2] or None
+    return unit, description
+
+
+def _only_ours(text):
+    """Whether a text is a unit that the FITS standard lacks: a description may begin with [Fe/H] or [C/H] too."""
+    try:
+        unit = Unit(text)
+    except ValueError:
+        return False
+    try:
+        unit.to_string("fits")
+    except ValueError:
+        return True
+    return False
 
 
 def _records(path, table):
