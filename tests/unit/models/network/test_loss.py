@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 
+from labeltransfer.models.network.jacobian import Jacobian
+from labeltransfer.models.network.layout import Points
 from labeltransfer.models.network.loss import Loss, Pixels, Problem
 from labeltransfer.models.network.minimise import propose
 
 
-def small_problem(rng, l1=0.0, absolute=False):
+def small_problem(rng, l1=0.0, absolute=False, n=9, d=2):
     """Two pixels of three labels, four nodes, nine stars, two gradients, and random networks."""
-    n, d, k, hidden = 9, 2, 3, 4
-    x = rng.standard_normal((n + 2 * d, k))
-    problem = Problem(x, 1 + x @ x.T, n, d, hidden, 0.7, absolute, 0.0 if l1 else 0.05, l1)
+    k, hidden = 3, 4
+    points = Points.of(*(rng.standard_normal((size, k)) for size in (n, d, d)))
+    problem = Problem(points, 0.7, absolute, 0.0 if l1 else 0.05, l1)
     root = rng.uniform(0.5, 1.5, (2, n))
     root[:, 3] = 0.0
     pixels = Pixels(
@@ -76,3 +78,39 @@ def test_dual_step_solves_the_primal_normal_equations(rng, l1, absolute):
             state.pen[i] * (q[i] + primal) ** 2
         ).sum()
         np.testing.assert_allclose(expected[i], before - after, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("l1", [0.0, 0.03])
+def test_gram_is_that_of_the_rows(rng, l1, dtype):
+    loss, q = small_problem(rng, l1)
+    jacobian = loss.linearise(loss.evaluate(q))
+    metric, _ = loss.metric(jacobian, np.array([0.01, 0.5]))
+    for i, rows in enumerate(explicit(jacobian)):
+        expected = (rows / metric[i]) @ rows.T
+        found = np.tril(jacobian.gram(i, metric[i], dtype))
+        tolerance = 1e-12 if dtype is np.float64 else 1e-5
+        np.testing.assert_allclose(found, np.tril(expected), atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("n", "d"), [(9, 2), (9, 0), (400, 0), (400, 2)])
+def test_systems_are_solved_whatever_stands_for_the_matrix(rng, n, d):
+    """All of the matrix in float32, or with many stars and no gradients the rows of some."""
+    loss, q = small_problem(rng, n=n, d=d)
+    jacobian = loss.linearise(loss.evaluate(q))
+    metric, _ = loss.metric(jacobian, np.array([1e-4, 0.5]))
+    right = rng.standard_normal((2, n + d))
+    found = jacobian.solve(metric, right)
+    for i, rows in enumerate(explicit(jacobian)):
+        matrix = np.eye(n + d) + (rows / metric[i]) @ rows.T
+        np.testing.assert_allclose(matrix @ found[i], right[i], atol=1e-8 * np.abs(right).max())
+
+
+def test_systems_are_solved_where_nothing_rough_will_do(rng, monkeypatch):
+    loss, q = small_problem(rng)
+    jacobian = loss.linearise(loss.evaluate(q))
+    metric, _ = loss.metric(jacobian, np.array([0.01, 0.5]))
+    right = rng.standard_normal((2, 11))
+    expected = jacobian.solve(metric, right)
+    monkeypatch.setattr(Jacobian, "_rough", lambda *_: None)
+    np.testing.assert_allclose(jacobian.solve(metric, right), expected, rtol=1e-7)

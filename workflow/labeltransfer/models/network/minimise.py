@@ -4,8 +4,9 @@ A problem is one row of the parameters q (C, n_parameter).  The objective has
 
 - ``evaluate(q)``: a NamedTuple of arrays with one row per problem, among them ``q``, ``rho`` (residuals),
   ``pen`` (weights of the squared parameters) and ``loss``; |rho|^2 + sum(pen q^2) is, or touches, the loss;
-- ``linearise(state)``: the Jacobian J of rho, with ``times``, ``transposed_times``, ``metric(damping)`` and
-  ``solve(metric, right)`` for (1 + J metric^-1 J^T) z = right, of one row per residual;
+- ``linearise(state)``: the Jacobian J of rho, with ``times``, ``transposed_times`` and ``solve(metric, right)``
+  for (1 + J metric^-1 J^T) z = right, of one row per residual;
+- ``metric(jacobian, damping)``: damping + pen, and the step that the penalty alone would make;
 - ``pick(rows)``: the objective of some of the problems.
 """
 
@@ -25,10 +26,10 @@ def propose(state, damping, objective):
     The step minimises |rho + J d|^2 + sum(pen (q + d)^2) + damping |d|^2.
     """
     jacobian = objective.linearise(state)
-    metric, shrink = jacobian.metric(damping)
-    dual = -jacobian.solve(metric, state.rho + jacobian.times(shrink))
-    step = shrink + jacobian.transposed_times(dual) / metric
-    linear = state.rho + jacobian.times(step)
+    metric, shrink = objective.metric(jacobian, damping)
+    # the residuals of the linearised problem after the step
+    linear = jacobian.solve(metric, state.rho + jacobian.times(shrink))
+    step = shrink - jacobian.transposed_times(linear) / metric
     now = (state.rho**2).sum(axis=1) + (state.pen * state.q**2).sum(axis=1)
     then = (linear**2).sum(axis=1) + (state.pen * (state.q + step) ** 2).sum(axis=1)
     return step, now - then
@@ -77,6 +78,8 @@ def minimise(q, objective, n_iterations):
 
 def _chosen(better, trial, state):
     """The trial where it is better, else the state."""
+    if better.all():
+        return trial
     return type(state)(
         *(
             np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)

@@ -7,10 +7,12 @@ from scipy.linalg import lapack
 
 from labeltransfer.models.base import LabelScale
 from labeltransfer.models.data import check_spectra, check_training_labels, clean_pixels, run_blocks
-from labeltransfer.models.network.loss import Loss, Pixels, Problem, split
+from labeltransfer.models.network.layout import Points, differences, split
+from labeltransfer.models.network.loss import Loss, Pixels, Problem
 from labeltransfer.models.network.minimise import minimise
 from labeltransfer.models.network.model import NetworkModel
 from labeltransfer.models.network.options import GradientPrior, NetworkOptions
+from labeltransfer.models.network.solve import cholesky
 from labeltransfer.models.scatter import fit_scatter
 
 # A pixel is trained where it has at least this many good stars per label, else its model is a constant.
@@ -126,17 +128,12 @@ def no_prior(n_label, n_pixel):
 
 def _problem(x, prior, options, scale):
     """What all pixels share, for stars at scaled labels x; a prior of no strength adds nothing."""
-    n_star, k = x.shape
+    k = x.shape[1]
     points = prior.points if prior.d_scale > 0 else prior.points[:0]
     plus = scale.to_scaled(points[:, None, :] + np.diag(prior.steps))
     minus = scale.to_scaled(points[:, None, :] - np.diag(prior.steps))
-    x = np.concatenate([x, plus.reshape(-1, k), minus.reshape(-1, k)])
     return Problem(
-        x,
-        1.0 + x @ x.T,
-        n_star,
-        n_difference=len(points) * k,
-        hidden=options.hidden,
+        Points.of(x, plus.reshape(-1, k), minus.reshape(-1, k)),
         strength=prior.d_scale / max(len(points) * k, 1),
         absolute=prior.absolute,
         ridge=float(options.ridge),
@@ -178,8 +175,8 @@ def _standardise(flux, ivar, prior, n_difference):
 
 def _train_pixels(flux, ivar, prior, problem, options, first):
     """`_Networks` of some pixels from clean flux and ivar (C, n); the first is pixel ``first`` of them all."""
-    data = _standardise(flux, ivar, prior, problem.n_difference)
-    k, n_star = problem.x.shape[1], problem.n_star
+    data = _standardise(flux, ivar, prior, problem.points.n_difference)
+    k, n_star = problem.points.n_label, problem.points.n_star
     enough = data.n_used >= STARS_PER_LABEL * (k + 1)
     q = np.zeros((len(flux), (k + 2) * options.hidden + 1))
     loss, chi2, scatter = np.zeros(len(q)), data.chi2.copy(), np.zeros(len(q))
@@ -196,10 +193,10 @@ def _train_pixels(flux, ivar, prior, problem, options, first):
         left_out = _left_out(state, objective) / np.where(root > 0, root, 1.0)
         scatter[enough] = data.unit[enough] * fit_scatter(left_out, n_used[:, None] * root**2)
         q[enough], loss[enough] = found, cost
-    W, c, w, b = split(q, k, options.hidden)
+    inner, w, b = split(q, k)
     return _Networks(
-        W=np.ascontiguousarray(W.transpose(0, 2, 1)),
-        c=c,
+        W=np.ascontiguousarray(inner[:, :k].transpose(0, 2, 1)),
+        c=inner[:, k],
         w=w * data.unit[:, None],
         b=b * data.unit + data.mean,
         scatter=scatter,
@@ -224,10 +221,8 @@ def _random_nodes(options, k, pixels):
 def _solve_outputs(q, objective):
     """Least-squares output weights w, b for the random hidden nodes of q, in place."""
     (problem, pixels), state = objective, objective.evaluate(q)
-    k, hidden, n, d = problem.x.shape[1], problem.hidden, problem.n_star, problem.n_difference
-    ones = np.ones((*state.s.shape[:2], 1))
-    design = np.concatenate([state.s, ones], axis=2)
-    design = np.concatenate([design[:, :n], 0.5 * (design[:, n : n + d] - design[:, n + d :])], axis=1)
+    n, hidden = problem.points.n_star, state.s.shape[2]
+    design = differences(np.concatenate([state.s, np.ones((*state.s.shape[:2], 1))], axis=2), n)
     design *= state.weight[:, :, None]
     target = state.weight * np.concatenate([pixels.y, pixels.theory], axis=1)
     normal = np.matmul(design.transpose(0, 2, 1), design)
@@ -235,7 +230,7 @@ def _solve_outputs(q, objective):
     diagonal = np.arange(hidden + 1)
     normal[:, diagonal, diagonal] += small[:, None] + np.maximum(problem.ridge, _FIRST_RIDGE)
     right = np.matmul(design.transpose(0, 2, 1), target[:, :, None])
-    q[:, (k + 1) * hidden :] = np.linalg.solve(normal, right)[:, :, 0]
+    q[:, -hidden - 1 :] = np.linalg.solve(normal, right)[:, :, 0]
 
 
 def _left_out(state, objective):
@@ -244,19 +239,19 @@ def _left_out(state, objective):
     Exact for a model that is linear in its parameters, where leaving out star i divides its residual by
     1 - h_ii; here that is the model linearised about its optimum.
     """
-    jacobian, n = objective.linearise(state), objective.problem.n_star
+    jacobian, n = objective.linearise(state), objective.problem.points.n_star
     metric = state.pen.copy()
     metric[:, -1] = metric[:, :-1].min(axis=1)
     metric = np.maximum(metric, _LEAST_METRIC)
     if objective.problem.l1 > 0:
-        metric[jacobian.dead()] = np.inf
+        metric[objective.dead(jacobian)] = np.inf
     residual = state.rho[:, :n].copy()
     for i in range(len(residual)):
-        factor = jacobian.factor(i, metric[i])
+        factor = cholesky(jacobian.gram(i, metric[i]))
         if factor is not None:
-            inverse = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0]
+            inverse = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0][:, :n]  # zero above the diagonal
             # one minus the leverage is the diagonal of (1 + J metric^-1 J^T)^-1
-            residual[i] /= (np.tril(inverse)[:, :n] ** 2).sum(axis=0)
+            residual[i] /= np.einsum("ij,ij->j", inverse, inverse)
             # where a star all but determines the fit, the linearised answer can be anything
             good = objective.pixels.root[i] > 0
             limit = _LEFT_OUT_CLIP * 1.4826 * np.median(np.abs(residual[i][good]))
