@@ -378,3 +378,32 @@ def test_a_local_archive_that_cannot_be_used_is_an_error_with_its_cure(own, chan
     line = next(line for line in printed.splitlines() if "ArchiveError: " in line)
     assert expected in line
     assert line.rstrip().endswith((".", "?"))
+
+
+@pytest.mark.parametrize(
+    ("n", "change", "expected"),
+    [
+        (
+            1,
+            {},
+            "1 reference stars are too few: a model of order 2 in 3 labels is trained on at least 20 (lower s",
+        ),
+        (60, {"hold_out": {"fraction": 0.999}}, "set studies.{}.hold_out.fraction to 0, or between"),
+        (35, {"hold_out": {"fraction": 0.0}}, "(raise studies.{}.validation.folds to 3)"),
+    ],
+    ids=["one star", "all held out", "folds"],
+)
+def test_too_few_stars_stop_before_any_spectrum_is_prepared(own, n, change, expected):
+    (made, _, labels), name = own, f"few_{n}"
+    # Good files are named by the rows of the labels from where the broken ones end.
+    labels.dropna().iloc[40 : 40 + n].to_csv(made.folder / "own" / f"{name}.csv", index=False)
+    archive = LOCAL["archives"]["local"] | {"labels": [f"{name}.csv"]}
+    settings = LOCAL | {"archives": {"local": archive}, "run": [name]}
+    settings["studies"] = {name: LOCAL["studies"]["own"] | change}
+    (made.folder / f"{name}.yaml").write_text(yaml.safe_dump(settings))
+    printed = made.fail(f"results/{name}/catalog.fits", "--configfile", f"{name}.yaml")
+    assert any(
+        line.startswith(f"results/{name}/catalogs/matches.fits: ") and expected.format(name) in line
+        for line in printed.splitlines()
+    )
+    assert not (made.folder / "results" / name / "spectra").exists()

@@ -3,7 +3,6 @@
 Survey rows number millions: what is decided about them is one small number per row, and tables of them come in blocks.
 """
 
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +10,13 @@ from astropy.table import hstack
 
 from labeltransfer.catalogs.cuts import apply_cuts
 from labeltransfer.catalogs.distance import label_distance
+from labeltransfer.catalogs.enough import HELD_OUT
 from labeltransfer.catalogs.splits import train_test_split
 from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.files.tables import read_table
 
 STAGE = "selection"
 REPEAT = "repeat of a star with a better spectrum"
-HELD_OUT = "held out from training as a test"
 TRAINED = "spectrum of a reference star"
 FAR = "label distance above the cut"
 NO_LABELS = "no pipeline labels to measure the label distance with"
@@ -53,7 +52,8 @@ def reference_reasons(pairs, star, cuts, held_out=0.0, seed=0):
     cuts : sequence of mappings
         As for `labeltransfer.catalogs.cuts.apply_cuts`.
     held_out : float, optional
-        Fraction of the stars that pass the cuts to keep from training, as a test.
+        Fraction of the stars that pass the cuts to keep from training, as a test. Of so few stars that it means
+        none or all, none is kept.
     seed : int, optional
         Of the draw.
 
@@ -63,7 +63,8 @@ def reference_reasons(pairs, star, cuts, held_out=0.0, seed=0):
         Empty for the reference set.
     """
     keep, reason = apply_cuts(pairs, cuts)
-    if held_out > 0 and keep.any():
+    n_star = len(np.unique(np.asarray(star)[keep]))
+    if 0 < round((1 - held_out) * n_star) < n_star:
         trained = train_test_split(np.asarray(star)[keep], 1 - held_out, seed)
         test = np.zeros(len(keep), dtype=bool)
         test[np.flatnonzero(keep)[~trained]] = True
@@ -100,26 +101,6 @@ def reference_columns(observed, pairs, star, labels, pipeline):
     for name, column in pipeline.items():
         stars[f"{name}_pipeline"] = observed[column]
     return stars
-
-
-def check_reference_set(reasons, needed):
-    """Raise ValueError, with the reasons of the others, unless enough matched stars are in the reference set.
-
-    Parameters
-    ----------
-    reasons : (n,) str
-        From `reference_reasons`.
-    needed : int
-        Stars.
-    """
-    n_chosen = np.count_nonzero(reasons == "")
-    if n_chosen < needed:
-        counts = Counter(reasons[reasons != ""].tolist()).most_common()
-        raise ValueError(
-            f"{n_chosen} of {len(reasons)} matched stars pass the cuts, "
-            f"at least {needed} are needed: look at match_radius and cuts in the configuration. Left out: "
-            + ", ".join(f"{count} {reason}" for reason, count in counts)
-        )
 
 
 def survey_distances(survey, reference_set, pipeline, settings, threads=1):

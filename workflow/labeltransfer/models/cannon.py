@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from labeltransfer.catalogs.enough import STARS_PER_TERM
 from labeltransfer.models.base import Labels, LabelScale, Minima, SpectralModel, check_starts, labels_at
 from labeltransfer.models.data import check_spectra, check_training_labels, run_blocks
 from labeltransfer.models.kernels import compiled
@@ -19,8 +20,6 @@ from labeltransfer.models.scatter import best_trial, minus_two_log_likelihood, n
 #: What the numbers in ``CannonModel.status`` mean.
 STATUS = ("trained", "too few stars", "degenerate labels", "scatter not converged")
 
-# A pixel is trained where it has at least this many good stars per coefficient.
-_STARS_PER_TERM = 2
 # The scatter starts from a fit to at most about this many stars.
 _PILOT_STARS = 256
 # and from the best of these parts of the mean square residual.
@@ -378,7 +377,7 @@ def train(
     label_names = tuple(label_names)
     n_term = len(polynomial(len(label_names), order).parent)
     model = f"a model of order {order} in {len(label_names)} labels ({n_term} coefficients per pixel)"
-    labels = check_training_labels(labels, label_names, len(flux), _STARS_PER_TERM * n_term, model)
+    labels = check_training_labels(labels, label_names, len(flux), STARS_PER_TERM * n_term, model)
     methods = {"exact": _train_exact, "grid": _train_grid}
     if scatter not in methods:
         raise ValueError(f"scatter must be one of {', '.join(methods)}, not {scatter!r}")
@@ -393,7 +392,7 @@ def train(
         _clean(flux, ivar, first, f, iv, n_used)
         theta, s2, chi2 = np.zeros((size, n_term)), np.zeros(size), np.zeros(size)
         status = np.ones(size, dtype=np.int8)
-        enough = n_used >= _STARS_PER_TERM * n_term
+        enough = n_used >= STARS_PER_TERM * n_term
         if enough.any():
             if not enough.all():
                 f, iv = f[enough], iv[enough]

@@ -61,4 +61,9 @@ def train_with_clip(train, flux, ivar, labels, *, n_sigma=4.0, starts=None, thre
     starts = spread_starts(labels) if starts is None else starts
     first = model.label(flux, ivar, starts=starts, threads=threads)
     keep = self_clip(labels, first.labels, n_sigma)
-    return train(flux[keep], ivar[keep], labels[keep], threads=threads, **options), keep, first
+    try:
+        model = train(flux[keep], ivar[keep], labels[keep], threads=threads, **options)
+    except ValueError as error:
+        left = f"{np.count_nonzero(keep)} of {len(keep)} stars are left by the clip at {n_sigma:g} times the scatter"
+        raise ValueError(f"{left} (model.clip in the configuration): {error}") from error
+    return model, keep, first

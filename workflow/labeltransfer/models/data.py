@@ -50,7 +50,7 @@ def check_training_labels(labels, label_names, n_star, needed, model):
     if n_star < needed:
         raise ValueError(
             f"{model} needs at least {needed} training stars, found {n_star}; "
-            "loosen the cuts on the reference set or choose fewer labels"
+            "give more reference stars, or choose a lower order or fewer labels"
         )
     for name, column in zip(label_names, labels.T, strict=True):
         bad = np.count_nonzero(~np.isfinite(column))

@@ -21,12 +21,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from labeltransfer.catalogs.enough import CALIBRATION_STARS
 from labeltransfer.files.atomic import atomic_path
 from labeltransfer.validation.statistics import robust_scatter, z_width
 
 FORMAT = "labeltransfer-calibration"
 VERSION = 3
-_MIN_STARS = 30
 _STARS_PER_BIN = 40
 _MAX_BINS = 20
 _FEW_STARS, _MOST_STARS = 2_000, 20_000  # thinned evenly over the formal errors, to explore and to settle
@@ -110,9 +110,10 @@ def fit_calibration(residual, formal, reference_error=0.0, snr=None, model_error
     good = np.isfinite(residual) & np.isfinite(formal) & (formal > 0) & np.isfinite(reference_error)
     good &= np.isfinite(inverse) & np.isfinite(model_error)
     n = np.count_nonzero(good)
-    if n < _MIN_STARS:
+    if n < CALIBRATION_STARS:
         raise ValueError(
-            f"error calibration needs at least {_MIN_STARS} stars with residual and errors: found {n} of {good.size}"
+            f"error calibration needs at least {CALIBRATION_STARS} stars with residual and errors: found {n} of "
+            f"{good.size}. Give more reference stars"
         )
     residual, formal, reference_error, inverse, model_error = (
         x[good] for x in (residual, formal, reference_error, inverse, model_error)

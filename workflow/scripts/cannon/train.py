@@ -3,7 +3,8 @@
 import numpy as np
 from astropy.table import Table
 
-from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.catalogs.enough import CLIPPED, UNREAD, check_trainable
+from labeltransfer.catalogs.rows import label_columns, rows_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import train
@@ -14,10 +15,15 @@ from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 
 
-def training_labels(stars, names, ids):
-    """Reference labels (n, k) of the spectra in a store."""
-    rows = rows_of(stars["spectrum_id"], ids)
-    return np.column_stack([np.asarray(stars[name], dtype=float)[rows] for name in names])
+def check(snakemake, trained, lost):
+    """End the job, before it has trained for long, where there are stars too few for all that follows."""
+    name = snakemake.wildcards.study
+    # Not a parameter: the model does not depend on what is done with it.
+    study, seed = snakemake.config["studies"][name], snakemake.config["seed"]
+    try:
+        check_trainable(len(np.unique(trained["star"])), lost, study, f"studies.{name}", seed)
+    except ValueError as error:
+        raise SystemExit(f"{snakemake.input.stars}: {error}") from None
 
 
 def main(snakemake):
@@ -26,7 +32,10 @@ def main(snakemake):
     names = tuple(params.labels)
     stars = read_table(inputs.stars)
     spectra = read_stores(inputs.stores)
-    labels = training_labels(stars, names, spectra.stars["id"])
+    unread = len(stars) - len(spectra.stars)
+    stars = stars[rows_of(stars["spectrum_id"], spectra.stars["id"])]
+    check(snakemake, stars, {UNREAD: unread})
+    labels = label_columns(stars, names)
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     model, keep, first = train_with_clip(
         train,
@@ -41,6 +50,7 @@ def main(snakemake):
         scatter=params.model["scatter"],
         threads=snakemake.threads,
     )
+    check(snakemake, stars[keep], {UNREAD: unread, CLIPPED: np.count_nonzero(~keep)})
     print(f"trained on {keep.sum()} of {len(keep)} reference stars; {np.count_nonzero(~keep)} clipped")
     meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), params.code)
     save_model(snakemake.output.model, model, meta)

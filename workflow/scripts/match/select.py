@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 from astropy.table import Table
 
+from labeltransfer.catalogs.enough import check_reference_set
 from labeltransfer.catalogs.selection import (
     STAGE,
-    check_reference_set,
     choose_survey_stars,
     left_out_blocks,
     reference_columns,
@@ -17,7 +17,7 @@ from labeltransfer.catalogs.selection import (
 )
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.rejected import rejected_rows
-from labeltransfer.files.tables import BLOCK, read_table, write_blocks, write_table
+from labeltransfer.files.tables import BLOCK, count_rows, read_table, write_blocks, write_table
 from labeltransfer.runtime import job
 
 
@@ -28,12 +28,15 @@ def main(snakemake):
     observed, star = read_table(inputs.survey, rows=matches["survey_row"]), np.asarray(stars["star"])
     pairs, of_match = read_table(inputs.reference)[matches["reference_row"]], star[matches["survey_row"]]
     reasons = reference_reasons(pairs, of_match, params.cuts, params.hold_out["fraction"], params.seed)
-    try:
-        check_reference_set(reasons, params.distance["neighbours"] if params.distance else 1)
-    except ValueError as error:
-        raise SystemExit(f"{inputs.matches}: {error}") from None
     keep = reasons == ""
     chosen = reference_columns(observed, pairs, of_match, params.labels, params.pipeline)[keep]
+    where = f"studies.{snakemake.wildcards.study}"
+    # Not a parameter: what follows from the set here does not follow from how it is used.
+    study = snakemake.config["studies"][snakemake.wildcards.study]
+    try:
+        check_reference_set(chosen, reasons, count_rows(inputs.reference), study, where, params.seed)
+    except ValueError as error:
+        raise SystemExit(f"{inputs.matches}: {error}") from None
     rejected = rejected_rows(pairs["reference_id"][~keep], "reference", STAGE, reasons[~keep])
 
     distances = np.full(len(stars), np.nan)

@@ -101,7 +101,10 @@ def main(snakemake):
         **{method: read_table(path) for method, path in zip(params.methods, inputs.others, strict=True)},
     }
     table = compare(read_table(inputs.stars), labels, names)
-    calibrations = calibrations_of(table, names)
+    try:
+        calibrations = calibrations_of(table, names)
+    except ValueError as error:
+        raise SystemExit(f"{inputs.stars}: {error}") from error
     summary = summary_of(table, list(labels), names, calibrations)
     print(summary.to_string())
     write_table(table, outputs.table, provenance({"labels": params.labels}, list(inputs), params.code))

@@ -3,8 +3,9 @@
 import numpy as np
 from astropy.table import Table
 
+from labeltransfer.catalogs.enough import CLIPPED, UNREAD, check_network
 from labeltransfer.catalogs.rows import rows_of
-from labeltransfer.catalogs.splits import divide
+from labeltransfer.catalogs.splits import TEST, UNUSED, divide
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models import cannon
@@ -13,16 +14,32 @@ from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores, write_store
 
 
+def check(snakemake, reason, lost):
+    """End the job where there are stars too few for all that follows."""
+    name = snakemake.wildcards.study
+    # Not a parameter: the stars do not depend on what is done with them.
+    study = snakemake.config["studies"][name]
+    lost |= {UNUSED: np.count_nonzero(reason == UNUSED)}
+    try:
+        check_network(
+            np.count_nonzero(reason == ""), np.count_nonzero(reason == TEST), lost, study, f"studies.{name}"
+        )
+    except ValueError as error:
+        raise SystemExit(f"{snakemake.input.stars}: {error}") from None
+
+
 def main(snakemake):
     """Write the training spectra with their labels, and what every reference star is for."""
     inputs, params = snakemake.input, snakemake.params
     names = tuple(params.labels)
     spectra, stars = read_stores(inputs.stores), read_table(inputs.stars)
+    unread = len(stars) - len(spectra.stars)
     stars = stars[rows_of(stars["spectrum_id"], spectra.stars["id"])]
     labels = np.column_stack([np.asarray(stars[name], dtype=float) for name in names])
     train, reason = divide(
         np.asarray(spectra.stars["snr"]), params.network["train_snr"], params.network["test_snr"]
     )
+    check(snakemake, reason, {UNREAD: unread})
     # A model that is linear in the labels cannot follow the outliers it is to find.
     rows = np.flatnonzero(train)
     n_sigma = params.model["clip"]
@@ -38,6 +55,7 @@ def main(snakemake):
     )
     train[rows[~keep]] = False
     reason[rows[~keep]] = f"differs from the model by more than {n_sigma:g} times the scatter"
+    check(snakemake, reason, {UNREAD: unread, CLIPPED: np.count_nonzero(~keep)})
     for text in np.unique(reason):
         print(f"{np.count_nonzero(reason == text)} stars: {text or 'training'}")
 

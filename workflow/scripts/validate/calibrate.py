@@ -77,7 +77,10 @@ def main(snakemake):
     folds = snakemake.params.folds
     for name in names:
         table[f"{name}_bootstrap"] = labels[f"{name}_bootstrap"] * np.sqrt(folds / (folds - 1))
-    calibrations = calibrations_of(table, names)
+    try:
+        calibrations = calibrations_of(table, names)
+    except ValueError as error:
+        raise SystemExit(f"{snakemake.input.table}: {error}") from error
     write_calibration(calibrations, snakemake.output.calibration)
     summary = summary_of(table, names, calibrations, snakemake.params.min_snr)
     print(summary.to_string())

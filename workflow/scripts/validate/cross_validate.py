@@ -3,6 +3,7 @@
 import numpy as np
 from astropy.table import Table
 
+from labeltransfer.catalogs.enough import check_training_parts
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.catalogs.splits import k_folds, train_test_split
 from labeltransfer.files.provenance import provenance
@@ -45,6 +46,14 @@ def main(snakemake):
     table = Table({"id": ids, "trained": trainable, "fold": fold, "in_test_20": split})
     table["snr"], table["snr_g"] = spectra.stars["snr"], spectra.stars["snr_g"]
     schemes = {"fold": [fold == number for number in range(params.validation["folds"])], "split": [split]}
+    parts = {
+        f"validation.{key}": [np.count_nonzero(trainable & ~test) for test in schemes[scheme]]
+        for scheme, key in (("fold", "folds"), ("split", "train_fraction"))
+    }
+    try:
+        check_training_parts(parts, len(names), params.model["order"], f"studies.{snakemake.wildcards.study}")
+    except ValueError as error:
+        raise SystemExit(f"{inputs.clip}: {error}") from None
     for scheme, tests in schemes.items():
         values, errors = np.full((2, *labels.shape), np.nan)
         chi2, converged = np.full(len(ids), np.nan), np.zeros(len(ids), dtype=bool)

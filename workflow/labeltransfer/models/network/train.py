@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
+from labeltransfer.catalogs.enough import network_stars
 from labeltransfer.models.base import LabelScale
 from labeltransfer.models.data import check_spectra, check_training_labels, clean_pixels, run_blocks
 from labeltransfer.models.network.layout import Points, differences, split
@@ -15,8 +16,6 @@ from labeltransfer.models.network.options import GradientPrior, NetworkOptions
 from labeltransfer.models.network.solve import cholesky
 from labeltransfer.models.scatter import fit_scatter
 
-# A pixel is trained where it has at least this many good stars per label, else its model is a constant.
-STARS_PER_LABEL = 2
 # |x| of a gradient's difference is rounded to sqrt(x^2 + this^2) - this: relative ones, and absolute ones in
 # units of the floor.
 _PRIOR_ROUND = 1e-2
@@ -89,7 +88,7 @@ def train_network(flux, ivar, labels, label_names, *, prior=None, options=None, 
     """
     label_names, options = tuple(label_names), options or NetworkOptions()
     check_spectra(flux, ivar)
-    needed, model = STARS_PER_LABEL * (len(label_names) + 1), f"a network of {len(label_names)} labels"
+    needed, model = network_stars(len(label_names)), f"a network of {len(label_names)} labels"
     labels = check_training_labels(labels, label_names, len(flux), needed, model)
     scale = LabelScale.of(labels)
     prior = prior or no_prior(len(label_names), flux.shape[1])
@@ -177,7 +176,7 @@ def _train_pixels(flux, ivar, prior, problem, options, first):
     """`_Networks` of some pixels from clean flux and ivar (C, n); the first is pixel ``first`` of them all."""
     data = _standardise(flux, ivar, prior, problem.points.n_difference)
     k, n_star = problem.points.n_label, problem.points.n_star
-    enough = data.n_used >= STARS_PER_LABEL * (k + 1)
+    enough = data.n_used >= network_stars(k)
     q = np.zeros((len(flux), (k + 2) * options.hidden + 1))
     loss, chi2, scatter = np.zeros(len(q)), data.chi2.copy(), np.zeros(len(q))
     if enough.any():
