@@ -19,6 +19,7 @@ SMALL_RUN = {
         "conda",
         "faults",
         "kill",
+        "machines",
         "provenance",
         "public",
         "report",
