@@ -108,6 +108,18 @@ def test_studies_may_want_different_numbers_of_bootstrap_models(here, tmp_path):
     }
 
 
+def test_the_study_that_run_names_first_is_made_first(workspace):
+    made = workspace("order")
+    for script in (made.folder / "workflow" / "scripts").glob("*/*.py"):
+        script.write_text("for path in snakemake.output:\n    open(path, 'w').close()\n")
+    few = ["run=[ting2017,ho2017]", "chunks={survey: 1, reference: 1, pixels: 1}"]
+    printed = made.succeed("--cores", "1", "--config", *few)
+    whose = re.findall(r"^Job \d+: .*?(ho2017|ting2017|lamost-dr2|lamost-dr3)", printed, re.M)
+    first = [name in ("ting2017", "lamost-dr3") for name in whose]
+    assert first == sorted(first, reverse=True)
+    assert {*whose} == {"ho2017", "ting2017", "lamost-dr2", "lamost-dr3"}
+
+
 def test_one_figure_is_a_target_of_its_own(here):
     counts = plan(here, "results/ho2017/figures/figure_05.pdf")
     assert counts["figure_05"] == 1

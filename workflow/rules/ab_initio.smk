@@ -14,6 +14,7 @@ rule ab_initio_archives:
         "logs/ab_initio/archives.log",
     benchmark:
         "logs/ab_initio/archives.tsv"
+    priority: BY_STUDY
     retries: 2
     conda:
         "../../envs/synthesis.yaml"
@@ -48,6 +49,7 @@ rule ab_initio_lines:
         "logs/ab_initio/{reference}/lines.tsv"
     wildcard_constraints:
         reference="[^/]+",
+    priority: BY_STUDY
     conda:
         "../../envs/synthesis.yaml"
     threads: 1
@@ -76,6 +78,7 @@ rule ab_initio_spectrum:
     wildcard_constraints:
         reference="[^/]+",
         step="|".join(AB_INITIO_STEPS),
+    priority: BY_STUDY
     conda:
         "../../envs/synthesis.yaml"
     threads: 1
@@ -107,6 +110,7 @@ rule ab_initio_table:
         "logs/ab_initio/spectra_r{resolving_power}.tsv"
     wildcard_constraints:
         resolving_power=r"\d+",
+    priority: BY_STUDY
     conda:
         "../../envs/synthesis.yaml"
     threads: 1

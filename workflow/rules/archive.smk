@@ -12,6 +12,7 @@ rule mock_catalogs:
         "logs/mock_catalogs/{release}.log",
     benchmark:
         "logs/mock_catalogs/{release}.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -37,6 +38,7 @@ rule mock_spectra:
         "logs/mock_spectra/{release}/{item}.log",
     benchmark:
         "logs/mock_spectra/{release}/{item}.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -63,6 +65,7 @@ rule fetch_catalog:
         "logs/fetch_catalog/{release}_{dataset}.log",
     benchmark:
         "logs/fetch_catalog/{release}_{dataset}.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -112,6 +115,7 @@ rule catalogs:
         "logs/{study}/catalogs.log",
     benchmark:
         "logs/{study}/catalogs.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 2
@@ -143,6 +147,7 @@ rule fetch_spectra:
         "logs/{study}/fetch_spectra/{role}_{item}.log",
     benchmark:
         "logs/{study}/fetch_spectra/{role}_{item}.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -172,6 +177,7 @@ rule fetch_example:
         "logs/{study}/fetch_example.log",
     benchmark:
         "logs/{study}/fetch_example.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1

@@ -15,6 +15,7 @@ rule train:
         "logs/{study}/train.tsv"
     wildcard_constraints:
         study=CANNON,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 2
@@ -59,6 +60,7 @@ for suffix, count in zip(["", *(f"_{count}" for count in list(BOOTSTRAP)[1:])], 
             "logs/{study}/bootstrap.tsv"
         wildcard_constraints:
             study="|".join(BOOTSTRAP[count]),
+        priority: BY_STUDY
         conda:
             "../../envs/models.yaml"
         threads: 2

@@ -1,7 +1,24 @@
 # What rules share.
 import re
+from importlib.metadata import version as version_of
 
 from labeltransfer.files.places import find_fact, recorded_name
+
+# Studies, and the releases that they are made from -> their place in `run`, counted from the last.
+PLACE = {
+    key: place
+    for place, name in enumerate(reversed(config["run"]), start=1)
+    for key in (name, *config["studies"][name]["releases"].values())
+}
+
+
+def by_study(wildcards):
+    """Priority of a job: the studies that `run` names first come first, and their figures are there before the rest."""
+    return PLACE.get(getattr(wildcards, "study", None) or getattr(wildcards, "release", None), 0)
+
+
+# Before 9.17 Snakemake takes numbers alone: there all studies go side by side.
+BY_STUDY = by_study if tuple(map(int, version_of("snakemake").split(".")[:2])) >= (9, 17) else 0
 
 
 def growing(first):

@@ -12,6 +12,7 @@ rule figure_01:
         "logs/{study}/figure_01.tsv"
     wildcard_constraints:
         study=CANNON,
+    priority: BY_STUDY
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -178,6 +179,7 @@ rule network_figure_01:
         "logs/{study}/network_figure_01.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -302,6 +304,7 @@ rule complete:
         "logs/{study}/complete.log",
     benchmark:
         "logs/{study}/complete.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1

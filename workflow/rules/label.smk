@@ -29,6 +29,7 @@ rule label:
         "logs/{study}/label/{role}_{item}.log",
     benchmark:
         "logs/{study}/label/{role}_{item}.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -76,6 +77,7 @@ rule catalog:
         "logs/{study}/catalog.log",
     benchmark:
         "logs/{study}/catalog.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1

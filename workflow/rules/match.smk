@@ -13,6 +13,7 @@ rule crossmatch:
         "logs/{study}/crossmatch.log",
     benchmark:
         "logs/{study}/crossmatch.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -44,6 +45,7 @@ rule select:
         "logs/{study}/select.log",
     benchmark:
         "logs/{study}/select.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 2

@@ -25,6 +25,7 @@ rule training_set:
         "logs/{study}/training_set.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 2
@@ -54,6 +55,7 @@ rule theory:
         "logs/{study}/theory.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -83,6 +85,7 @@ rule ridge:
         "logs/{study}/ridge_{method}.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -114,6 +117,7 @@ rule network_part:
         "logs/{study}/network_part/{method}_{item}.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -143,6 +147,7 @@ rule network:
     wildcard_constraints:
         study=NETWORK,
         method="prior|no_prior|l1",
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -168,6 +173,7 @@ rule quadratic:
         "logs/{study}/quadratic.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -197,6 +203,7 @@ rule l1_strength:
         "logs/{study}/l1_strength.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -234,6 +241,7 @@ rule method_labels:
         study=NETWORK,
         method="|".join(METHODS),
         sample="reference|shifted",
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -270,6 +278,7 @@ rule compare_methods:
         "logs/{study}/compare_methods.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -306,6 +315,7 @@ rule gradients:
         "logs/{study}/gradients.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -341,6 +351,7 @@ rule cramer_rao:
         "logs/{study}/cramer_rao.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -372,6 +383,7 @@ rule d_scale:
         "logs/{study}/d_scale/{number}.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -410,6 +422,7 @@ rule d_scale_scan:
         "logs/{study}/d_scale_scan.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -446,6 +459,7 @@ rule extra_labels:
         "logs/{study}/extra_labels.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -479,6 +493,7 @@ rule shifted_spectra_mock:
         "logs/{study}/shifted_spectra_mock.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -518,6 +533,7 @@ rule shift_test:
         "logs/{study}/shift_test.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -560,6 +576,7 @@ rule published_network:
         "logs/{study}/published_network.tsv"
     wildcard_constraints:
         study=NETWORK,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1

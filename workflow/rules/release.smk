@@ -29,6 +29,7 @@ rule provenance:
         "logs/{study}/provenance.log",
     benchmark:
         "logs/{study}/provenance.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -64,6 +65,7 @@ rule tables_page:
         "logs/{study}/tables_page.log",
     benchmark:
         "logs/{study}/tables_page.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -94,6 +96,7 @@ rule release:
         "logs/release.log",
     benchmark:
         "logs/release.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1
@@ -131,6 +134,7 @@ rule times:
         "logs/times.log",
     benchmark:
         "logs/times.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/figures.yaml"
     threads: 1

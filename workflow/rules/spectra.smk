@@ -21,6 +21,7 @@ rule prepare:
         "logs/{study}/prepare/{role}_{item}.log",
     benchmark:
         "logs/{study}/prepare/{role}_{item}.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
     threads: 1

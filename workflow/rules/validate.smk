@@ -15,6 +15,7 @@ rule cross_validate:
         "logs/{study}/cross_validate.tsv"
     wildcard_constraints:
         study=CANNON,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 2
@@ -52,6 +53,7 @@ rule calibrate:
         "logs/{study}/calibrate.tsv"
     wildcard_constraints:
         study=CANNON,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -84,6 +86,7 @@ rule compare:
         "logs/{study}/compare.tsv"
     wildcard_constraints:
         study=CANNON,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -116,6 +119,7 @@ rule recovery_mock:
         "logs/{study}/recovery_mock.log",
     benchmark:
         "logs/{study}/recovery_mock.tsv"
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -156,6 +160,7 @@ rule published:
         "logs/{study}/published.tsv"
     wildcard_constraints:
         study=CANNON,
+    priority: BY_STUDY
     conda:
         "../../envs/models.yaml"
     threads: 1
