@@ -1,5 +1,6 @@
 """The configuration: what is accepted, what is refused and in which words, and that the documents agree with it."""
 
+import ast
 import copy
 import os
 import re
@@ -317,6 +318,25 @@ def test_code_versions_follow_imports_down_the_floors(tmp_path, monkeypatch):
     (library / "files" / "one.py").write_text("x = 2\n")
     changed = {floor for floor, digest in code_versions().items() if digest != before[floor]}
     assert changed == {"files", "spectra", "models"}
+
+
+def test_imports_are_seen_as_the_parser_sees_them(root):
+    library = root / "workflow" / "labeltransfer"
+    paths = sorted(library.rglob("*.py"))
+    parts = {path: path.relative_to(library.parent).with_suffix("").parts for path in paths}
+    modules = {".".join(names).removesuffix(".__init__"): path for path, names in parts.items()}
+    n_import = 0
+    for path in paths:
+        expected = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                expected |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                expected |= {alias.name for alias in node.names}
+        expected = {modules[name] for name in expected if name in modules}
+        assert set(settings._imported(path, modules)) == expected, path
+        n_import += len(expected)
+    assert n_import > 200
 
 
 def test_versions_around_the_floors_follow_modules_scripts_and_rules(tmp_path, monkeypatch):
