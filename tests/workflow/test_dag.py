@@ -112,8 +112,10 @@ def test_the_study_that_run_names_first_is_made_first(workspace):
     made = workspace("order")
     for script in (made.folder / "workflow" / "scripts").glob("*/*.py"):
         script.write_text("for path in snakemake.output:\n    open(path, 'w').close()\n")
-    few = ["run=[ting2017,ho2017]", "chunks={survey: 1, reference: 1, pixels: 1}"]
-    printed = made.succeed("--cores", "1", "--config", *few)
+    printed = made.succeed("--cores", "1", "--config", "run=[ting2017,ho2017]")
+    assert re.search(
+        r"^From nothing, on two idle cores: ting2017 about .* min, then ho2017 about .* min", printed, re.M
+    )
     whose = re.findall(r"^Job \d+: .*?(ho2017|ting2017|lamost-dr2|lamost-dr3)", printed, re.M)
     first = [name in ("ting2017", "lamost-dr3") for name in whose]
     assert first == sorted(first, reverse=True)

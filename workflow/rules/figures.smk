@@ -315,6 +315,6 @@ rule complete:
         source=SOURCE,
         study=lambda w: config["studies"][w.study],
     message:
-        "{wildcards.study}: complete"
+        "{wildcards.study}: complete, with its figures in results/{wildcards.study}/figures"
     script:
         "../scripts/figures/complete.py"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labeltransfer.files.benchmarks import by_rule, read_benchmarks, report, rule_of
+from labeltransfer.files.benchmarks import by_rule, expectation, read_benchmarks, report, rule_of
 
 PATTERNS = {
     "part": "logs/{study}/part/{item}.tsv",
@@ -55,3 +55,11 @@ def test_report_has_the_sum_and_the_longest_jobs(jobs):
         ["logs/a/train", "100.5", "50.25", "300.0"],
         ["logs/a/part/2", "30.0", "6.00", "10.0"],
     ]
+
+
+def test_expectation_names_studies_in_their_order_and_no_strangers(monkeypatch):
+    monkeypatch.setattr("labeltransfer.files.benchmarks.CPU_SECONDS", {"one": 120, "two": 600})
+    assert "on two idle cores: two about 5.0 min, then one about 1.0 min (" in expectation(
+        ["two", "mine", "one"]
+    )
+    assert expectation(["mine"]) == ""

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 MEASURED = ("s", "cpu_time", "max_rss")
+# CPU seconds of each study on the default mock archive, from nothing, with the start of every job and the archive:
+# `snakemake --cores 2 STUDY` on two cores of a virtual machine (2026), the compilation of the models with the first.
+CPU_SECONDS = {"ho2017": 105, "ting2017": 400}
 
 
 def rule_of(path, patterns):
@@ -49,6 +51,8 @@ def read_benchmarks(folder, patterns):
         looks at a job from time to time, and misses what came after its last look), max_rss (MB). NaN where the job
         was too short.
     """
+    import pandas as pd  # late: Snakemake itself asks this module how long a run takes
+
     rows = []
     for path in sorted(Path(folder).rglob("*.tsv")):
         rule = rule_of(path.as_posix(), patterns)
@@ -106,4 +110,26 @@ def report(jobs, largest=10):
             f"the {len(most)} longest jobs:",
             most[["job", "wall_s", "cpu_s", "memory_mb"]].to_string(index=False),
         ]
+    )
+
+
+def expectation(studies):
+    """Say how long a default run takes on two cores, study by study.
+
+    Parameters
+    ----------
+    studies : sequence of str
+        In the order in which they are made; those that were not measured are left out.
+
+    Returns
+    -------
+    str
+        Empty if none was measured.
+    """
+    waits = [f"{study} about {CPU_SECONDS[study] / 120:.1f} min" for study in studies if study in CPU_SECONDS]
+    if not waits:
+        return ""
+    return (
+        f"From nothing, on two idle cores: {', then '.join(waits)} (measured on one machine; yours may take twice "
+        "as long). Figures appear in results/STUDY/figures as they are drawn."
     )
