@@ -134,8 +134,14 @@ def test_a_useless_catalogue_is_an_error_that_names_it(here, archive, small_run,
 @pytest.mark.parametrize(
     ("cut", "expected"),
     [
-        ({"above": 9000}, "matches.fits: 0 of 250 matched stars pass the cuts, at least 10 are needed"),
-        ({"above": 5350}, "matches.fits: 1 of 250 matched stars pass the cuts, at least 10 are needed"),
+        (
+            {"above": 9000},
+            "matches.fits: 0 reference stars of 250 matched ones are too few: label distances are to 10",
+        ),
+        (
+            {"above": 5350},
+            "matches.fits: 1 reference stars of 250 matched ones are too few: label distances are to 10",
+        ),
     ],
     ids=["none", "few"],
 )
@@ -154,8 +160,8 @@ def test_cuts_that_leave_too_little_say_so(workspace, small_run, cut, expected):
     printed = made.fail(*arguments)
     assert expected in printed
     cure = printed.partition(expected)[2].splitlines()[0]
-    assert "look at match_radius and cuts in the configuration" in cure
-    assert "22 label missing" in cure
+    assert "22 label missing (studies.ho2017.cuts)" in cure
+    assert " without a spectrum (studies.ho2017.match_radius)" in cure
 
 
 # One's own folder of spectra.
@@ -386,7 +392,7 @@ def test_a_local_archive_that_cannot_be_used_is_an_error_with_its_cure(own, chan
         (
             1,
             {},
-            "1 reference stars are too few: a model of order 2 in 3 labels is trained on at least 20 (lower s",
+            "1 reference stars of 1 matched ones are too few: a model of order 2 in 3 labels is trained on at least 20",
         ),
         (60, {"hold_out": {"fraction": 0.999}}, "set studies.{}.hold_out.fraction to 0, or between"),
         (35, {"hold_out": {"fraction": 0.0}}, "(raise studies.{}.validation.folds to 3)"),

@@ -49,7 +49,9 @@ def set_of(n, left_out=()):
 
 def refusal_of(n, study, left_out=(), more=0, seed=3):
     chosen, reasons = set_of(n, left_out)
-    with pytest.raises(ValueError, match=f"^{n} reference stars are too few: ") as caught:
+    with pytest.raises(
+        ValueError, match=f"^{n} reference stars of {len(reasons)} matched ones are too few: "
+    ) as caught:
         enough.check_reference_set(chosen, reasons, len(reasons) + more, study, "studies.case", seed)
     return str(caught.value)
 
@@ -103,8 +105,8 @@ def test_where_nothing_was_left_out_no_cut_is_blamed():
 def test_what_left_stars_out_is_named_with_its_key():
     message = refusal_of(10, STUDY, ["label missing"] * 3 + [HELD_OUT] * 2 + ["too hot"], more=7)
     assert message.endswith(
-        "Left out: 7 without a spectrum (studies.case.match_radius), 3 label missing (studies.case.cuts), "
-        f"2 {HELD_OUT} (studies.case.hold_out.fraction), 1 too hot (studies.case.cuts)"
+        f"Left out: 3 label missing (studies.case.cuts), 2 {HELD_OUT} (studies.case.hold_out.fraction), "
+        "1 too hot (studies.case.cuts), 7 without a spectrum (studies.case.match_radius)"
     )
 
 

@@ -51,7 +51,9 @@ def why_fewer(counts, key):
     """
     if not sum(counts.values()):
         return "None was left out: give labels of more spectra"
-    lost = [f"{n} {reason} ({key(reason)})" for reason, n in Counter(counts).most_common() if n]
+    # Most of a survey of the whole sky has no spectrum in another: that is said last.
+    order = sorted(Counter(counts).most_common(), key=lambda item: item[0] == UNMATCHED)
+    lost = [f"{n} {reason} ({key(reason)})" for reason, n in order if n]
     return f"Left out: {', '.join(lost)}"
 
 
@@ -239,7 +241,7 @@ def check_reference_set(chosen, reasons, n_row, study, where, seed=0):
     counts = Counter(reasons[reasons != ""].tolist()) + Counter({UNMATCHED: n_row - len(reasons)})
     keys = {HELD_OUT: f"{where}.hold_out.fraction", UNMATCHED: f"{where}.match_radius"}
     why = why_fewer(counts, lambda reason: keys.get(reason, f"{where}.cuts"))
-    refuse(problems, f"{n} reference stars are too few", why)
+    refuse(problems, f"{n} reference stars of {len(reasons)} matched ones are too few", why)
 
 
 def check_trainable(n, lost, study, where, seed=0):
