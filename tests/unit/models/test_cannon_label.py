@@ -1,5 +1,6 @@
 """Labels against scipy's fits, covariances against curvature and Monte Carlo, and spoiled spectra."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -399,3 +400,17 @@ def test_spread_starts_are_typical_stars_far_apart(rng):
     assert separation.min() > 2
     assert all((labels == start).all(axis=1).any() for start in starts)
     assert len(spread_starts(labels[:3])) == 3
+
+
+def test_memory_of_a_model_with_many_labels(rng):
+    names = tuple("abcdefghijklmnop")
+    model = mock_model(rng, names, n_pix=1024, curvature=0.02)
+    flux, ivar, _ = mock_stars(rng, model, 4, spread=0.3)
+    n_term = model.theta.shape[1] - 1
+    kept = 4 * 1024 * n_term * (n_term + 1) // 2  # bytes in float32 of the products of two terms, pixel by pixel
+    tracemalloc.start()
+    found = label(flux, ivar, model, starts=model.pivot[None])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.converged.all()
+    assert peak < 2 * kept

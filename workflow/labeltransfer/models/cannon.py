@@ -35,6 +35,7 @@ _MAX_LABEL_ITERATIONS = 60
 # Stars (pixels) that are turned into weights at a time: small enough for them to stay in the cache.
 _STAR_CHUNK = 1024
 _PIXEL_CHUNK = 512
+_PIXELS_OF_PAIRS = 64  # all pixels at once, in float64, would take six times the memory of what is kept
 # The authors' grid of ln(scatter).
 _AUTHORS_GRID = np.arange(np.log(1e-4), 0.0, 0.5)
 
@@ -650,7 +651,10 @@ def label(flux, ivar, model, *, starts, block=2048, threads=1, dtype=np.float32)
     theta = np.ascontiguousarray(model.theta[:, 1:])
     n_term = theta.shape[1]
     upper = np.triu_indices(n_term)
-    pairs = (theta[:, upper[0]] * theta[:, upper[1]]).astype(dtype)
+    pairs = np.empty((n_pixel, len(upper[0])), dtype)
+    for pixels in range(0, n_pixel, _PIXELS_OF_PAIRS):
+        few = theta[pixels : pixels + _PIXELS_OF_PAIRS]
+        pairs[pixels : pixels + _PIXELS_OF_PAIRS] = few[:, upper[0]] * few[:, upper[1]]
     coefficients = theta.astype(dtype)
     block = min(block, max(64, 2**22 // len(upper[0])))  # bounds the memory of models with many terms
     chunks = [slice(a, min(a + _PIXEL_CHUNK, n_pixel)) for a in range(0, n_pixel, _PIXEL_CHUNK)]
