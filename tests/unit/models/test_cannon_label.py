@@ -407,7 +407,8 @@ def test_memory_of_a_model_with_many_labels(rng):
     model = mock_model(rng, names, n_pix=1024, curvature=0.02)
     flux, ivar, _ = mock_stars(rng, model, 4, spread=0.3)
     n_term = model.theta.shape[1] - 1
-    kept = 4 * 1024 * n_term * (n_term + 1) // 2  # bytes in float32 of the products of two terms, pixel by pixel
+    # Bytes in float32 of the products of two terms, pixel by pixel.
+    kept = 4 * 1024 * n_term * (n_term + 1) // 2
     tracemalloc.start()
     found = label(flux, ivar, model, starts=model.pivot[None])
     peak = tracemalloc.get_traced_memory()[1]

@@ -7,7 +7,6 @@ its pixels and normalised exactly as the data; from a model they are differences
 import numpy as np
 from astropy.table import Table
 
-from labeltransfer.models.network import GradientPrior
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.synthesis.model_spectra import reference_points, step_pair
 
@@ -129,6 +128,8 @@ def prior_of(theory, names, d_scale=0.0, **form):
     -------
     labeltransfer.models.network.GradientPrior
     """
+    from labeltransfer.models.network import GradientPrior  # late: whoever only has theory does not train
+
     references = list(dict.fromkeys(theory["reference"].tolist()))
     rows = [
         [np.flatnonzero((theory["reference"] == point) & (theory["label"] == name))[0] for name in names]
