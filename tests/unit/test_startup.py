@@ -45,7 +45,7 @@ LOADS = {
     "label/label": TABLES | {"h5py"},
     "match/crossmatch": TABLES | NEIGHBOURS,
     "match/select": TABLES,
-    "network/compare_methods": FRAMES,
+    "network/compare_methods": FRAMES | {"h5py"},
     "network/cramer_rao": FRAMES,
     "network/d_scale_scan": FRAMES - TABLES,
     "network/shift_test": FRAMES | {"h5py"},

@@ -10,6 +10,7 @@ import yaml
 
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import load_model
+from labeltransfer.models.network import STATUS
 
 METHODS = ("prior", "no_prior", "l1", "quadratic")
 TABLES = (
@@ -76,6 +77,24 @@ def test_models_of_all_methods_have_all_pixels(study, labels):
     assert (l1.d_scale, l1.ridge) == (0, load_model(study / "models" / "no_prior.h5").ridge)
     assert l1.l1 == strengths["strength"][strengths["correlation"].argmax()]
     assert strengths["strength"][strengths["chosen"]].tolist() == [l1.l1]
+
+
+def test_l1_networks_are_those_of_some_pixels_and_every_table_says_so(study):
+    models = {method: load_model(study / "models" / f"{method}.h5") for method in METHODS}
+    l1, wavelength = models["l1"], models["l1"].wavelength
+    window = (wavelength >= 5100) & (wavelength <= 5250)
+    even = np.linspace(0, len(wavelength) - 1, 60).astype(int)
+    assert l1.usable[window].all()
+    assert l1.usable[even].all()
+    assert l1.usable.sum() == np.count_nonzero(window | np.isin(np.arange(len(wavelength)), even))
+    assert {STATUS[i] for i in l1.status} == {"trained", "not trained"}
+    n_pix = {method: model.usable.sum() for method, model in models.items()}
+    assert n_pix["l1"] < 0.6 * min(n_pix[method] for method in METHODS if method != "l1")
+    for name in ("gradient_correlation.csv", "shift_test.csv", "validation/cross_validation.csv"):
+        found = pd.read_csv(study / name).groupby("method")["pixels"].unique()
+        assert {method: values.tolist() for method, values in found.items()} == {
+            method: [n] for method, n in n_pix.items()
+        }, name
 
 
 def test_catalogue_has_labels_errors_and_a_flag_per_label(study, stars, labels):

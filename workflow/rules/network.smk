@@ -262,6 +262,7 @@ rule compare_methods:
         stars="results/{study}/models/reference_clip.fits",
         prior=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
         others=expand("results/{{study}}/labels/methods/{method}_reference.fits", method=METHODS[1:]),
+        models=expand("results/{{study}}/models/{method}.h5", method=METHODS),
     output:
         table="results/{study}/validation/comparison.fits",
         summary=report(
@@ -288,7 +289,7 @@ rule compare_methods:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         methods=METHODS[1:],
-        code=code_of("validation"),
+        code=code_of("models", "validation"),
     message:
         "{wildcards.study}: labels of the reference stars from the reference survey and from every method"
     script:
@@ -519,6 +520,7 @@ rule shift_test:
     input:
         store="results/{study}/validation/shifted_mock.h5",
         labels=expand("results/{{study}}/labels/methods/{method}_shifted.fits", method=METHODS),
+        models=expand("results/{{study}}/models/{method}.h5", method=METHODS),
     output:
         table=report(
             "results/{study}/shift_test.csv",
@@ -543,7 +545,7 @@ rule shift_test:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         methods=METHODS,
-        code=code_of("validation"),
+        code=code_of("models", "validation"),
     message:
         "{wildcards.study}: how much of a shift of one abundance every method finds"
     script:

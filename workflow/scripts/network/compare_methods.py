@@ -10,6 +10,7 @@ from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
+from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job
 from labeltransfer.validation.calibration import (
     apply_calibration,
@@ -49,14 +50,14 @@ def compare(stars, labels, names):
     return table
 
 
-def summary_of(table, methods, names, calibrations):
-    """Bias, scatter and z-scores per method, group of stars and label."""
+def summary_of(table, pixels, names, calibrations):
+    """Bias, scatter and z-scores per method (of so many pixels), group of stars and label."""
     snr = np.asarray(table["snr"])
     groups = [("training", snr.min(), snr.max(), np.asarray(table["trained"]))]
     for low, high in [(SNR_EDGES[0], SNR_EDGES[-1]), *pairwise(SNR_EDGES)]:
         groups.append(("test", low, high, np.asarray(table["test"]) & (snr >= low) & (snr <= high)))
     rows = []
-    for method in methods:
+    for method, n_pix in pixels.items():
         for group, low, high, chosen in groups:
             mask = chosen & np.asarray(table[f"converged_{method}"])
             for name in names:
@@ -67,6 +68,7 @@ def summary_of(table, methods, names, calibrations):
                 row["reduced_chi2"] = (
                     np.median(table[f"reduced_chi2_{method}"][mask]) if mask.any() else np.nan
                 )
+                row["pixels"] = n_pix
                 row["median_formal_error"] = np.median(formal) if mask.any() else np.nan
                 row["z_width_formal"] = z_width(here - reference, formal)
                 if method == "prior":
@@ -105,7 +107,9 @@ def main(snakemake):
         calibrations = calibrations_of(table, names)
     except ValueError as error:
         raise SystemExit(f"{inputs.stars}: {error}") from error
-    summary = summary_of(table, list(labels), names, calibrations)
+    models = {method: load_model(path) for method, path in zip(labels, inputs.models, strict=True)}
+    pixels = {method: np.count_nonzero(model.usable) for method, model in models.items()}
+    summary = summary_of(table, pixels, names, calibrations)
     print(summary.to_string())
     write_table(table, outputs.table, provenance({"labels": params.labels}, list(inputs), params.code))
     write_csv(summary, outputs.summary)

@@ -34,6 +34,7 @@ def main(snakemake):
             if number == 0:
                 table[method], table[f"scatter_{method}"] = found.T, model.scatter
             correlation = gradient_correlation(found, gradient[number])
+            compared = (np.isfinite(found) & np.isfinite(gradient[number])).sum(axis=1)
             response = np.diag(linear_response(found, gradient[number], ivar, model.scatter))
             rows += [
                 {
@@ -42,6 +43,7 @@ def main(snakemake):
                     "label": name,
                     "correlation": correlation[j],
                     "response_to_theory": response[j],
+                    "pixels": compared[j],
                     "archive": params.source,
                 }
                 for j, name in enumerate(names)

@@ -12,7 +12,8 @@ def main(snakemake):
     models = [load_model(path) for path in snakemake.input.parts]
     order = np.argsort([model.wavelength[0] for model in models])
     model = join_networks([models[i] for i in order])
-    print(f"{np.count_nonzero(model.usable)} of {len(model.b)} pixels, mean loss {model.loss.mean():.4f}")
+    n = np.count_nonzero(model.usable)
+    print(f"{n} of {len(model.b)} pixels, mean loss {model.loss[model.usable].sum() / max(n, 1):.4f}")
     save_model(snakemake.output.model, model, load_provenance(snakemake.input.parts[0]))
 
 

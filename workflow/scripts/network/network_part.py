@@ -1,4 +1,4 @@
-"""Train the networks of one part of the pixels."""
+"""Train the networks of one part of the pixels, or of a sample of it for the comparison with an L1 penalty."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from labeltransfer.catalogs.rows import chunk_rows, label_columns
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import save_model
-from labeltransfer.models.network import NetworkOptions, join_networks, train_network
+from labeltransfer.models.network import NetworkOptions, join_networks, sample_pixels, train_sample
 from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.store import read_stores
@@ -31,14 +31,19 @@ def main(snakemake):
         n_iterations=params.network["iterations" if method == "prior" else "comparison_iterations"],
         seed=params.seed,
     )
+    chosen_pixels = np.ones(len(training.wavelength), dtype=bool)
+    if method == "l1":
+        sample = params.network["l1"]
+        chosen_pixels = sample_pixels(training.wavelength, sample["model_pixels"], sample["window"])
     pieces = [slice(first, min(first + PIECE, part.stop)) for first in range(part.start, part.stop, PIECE)]
     models = []
     for piece in counted(pieces, lambda piece: piece.stop - piece.start, part.stop - part.start, "pixels"):
-        model = train_network(
+        model = train_sample(
             training.flux[:, piece],
             training.ivar[:, piece],
             label_columns(training.stars, names),
             names,
+            chosen_pixels[piece],
             prior=prior.at(piece),
             options=replace(options, first_pixel=piece.start),
             wavelength=training.wavelength[piece],
@@ -46,7 +51,8 @@ def main(snakemake):
         )
         models.append(model)
     model = join_networks(models)
-    print(f"{np.count_nonzero(model.usable)} of {len(model.b)} pixels, mean loss {model.loss.mean():.4f}")
+    n = np.count_nonzero(model.usable)
+    print(f"{n} of {len(model.b)} pixels, mean loss {model.loss[model.usable].sum() / max(n, 1):.4f}")
     settings = {"labels": params.labels, "network": params.network, "seed": params.seed, "method": method}
     meta = provenance(settings, list(inputs), params.code)
     save_model(snakemake.output.model, model, meta)

@@ -6,6 +6,7 @@ import pandas as pd
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
+from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.validation.shift import recovery
@@ -49,9 +50,12 @@ def main(snakemake):
     names = list(params.labels)
     stars = read_stores([inputs.store]).stars
     rows = []
-    for method, path in zip(params.methods, inputs.labels, strict=True):
+    pixels = {}
+    for method, path, model in zip(params.methods, inputs.labels, inputs.models, strict=True):
         rows += shifts_of(stars, read_table(path), names, method)
+        pixels[method] = np.count_nonzero(load_model(model).usable)
     table = pd.DataFrame(rows)
+    table["pixels"] = table["method"].map(pixels)
     table["label"] = pd.Categorical(table["label"], names)
     table = table.sort_values(["label", "method", "shift"]).astype({"label": str}).assign(archive="mock")
     print(table.to_string())

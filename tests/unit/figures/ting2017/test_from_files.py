@@ -21,7 +21,7 @@ SETTINGS = {
     "source": "mock",
     "study": {
         "labels": {name: {"step": 0.2, "unit": "dex"} for name in LABELS},
-        "network": {"prior": {"d_scale": 100.0}},
+        "network": {"prior": {"d_scale": 100.0}, "l1": {"window": [5100.0, 5250.0]}},
     },
 }
 

@@ -30,9 +30,9 @@ class Gradients(NamedTuple):
     theory : (n_label, n_pix) array
         Ab initio: the change of the normalised flux for a step of each label.
     models : dict of str to (n_label, n_pix) array
-        The same of the model trained by each method.
+        The same of the model trained by each method; NaN where a model has no pixel.
     correlations : dict of str to (n_label,) array
-        Correlation of model and theory over all wavelengths, for the same methods; see
+        Correlation of model and theory over all wavelengths that the model has, for the same methods; see
         `labeltransfer.validation.gradient_correlation.gradient_correlation`. NaN where there is none.
     label_names : sequence of n_label str
     """
@@ -63,7 +63,8 @@ def draw(gradients, archive_kind, *, label="mg_h", window=(5100.0, 5250.0), step
     -------
     matplotlib.figure.Figure
         One row of panels per method, `no_prior`, `quadratic`, `l1` and `prior` in this order, then others.
-        Left: theory black, model red, one scale for all methods. Right: histograms of the correlations.
+        Left: theory black, model red, one scale for all methods; of a model of fewer pixels than another it
+        says how many. Right: histograms of the correlations.
 
     Raises
     ------
@@ -81,6 +82,8 @@ def draw(gradients, archive_kind, *, label="mg_h", window=(5100.0, 5250.0), step
     styles = method_styles(gradients.models)
     curves = {method: gradients.models[method][row, inside] for method in styles}
     edges = _histogram_edges(gradients.correlations)
+    n_compared = {method: _n_compared(gradients, method, row) for method in styles}
+    most = max(n_compared.values())
 
     figure = new_figure(PAGE_WIDTH, 0.75 + 1.45 * len(styles))
     panels = figure.subplots(len(styles), 2, sharex="col", sharey="col", squeeze=False, width_ratios=(1.7, 1))
@@ -89,7 +92,8 @@ def draw(gradients, archive_kind, *, label="mg_h", window=(5100.0, 5250.0), step
         correlation = gradients.correlations[method]
         _show_gradient(left, wavelength, theory, curves[method])
         print_in_corner(left, style.name, (0.02, 0.06), fontsize=9)
-        words = f"r = {format_number(correlation[row])}\nover all wavelengths"
+        where = "all wavelengths" if n_compared[method] == most else f"{n_compared[method]} of {most} pixels"
+        words = f"r = {format_number(correlation[row])}\nover {where}"
         print_in_corner(left, words, (0.985, 0.06), gid="statistics")
         _show_correlations(right, style.name, correlation, edges)
         left.set_ylabel(r"$\Delta f$")
@@ -104,7 +108,7 @@ def draw(gradients, archive_kind, *, label="mg_h", window=(5100.0, 5250.0), step
     last[1].set_xlabel("correlation of model and theory gradients")
     symbol = label_style(label).symbol
     first[0].set_title(f"change of the flux with {symbol}" + (f", for {step}" if step else ""))
-    first[1].set_title("all labels, all wavelengths")
+    first[1].set_title("all labels" if min(n_compared.values()) < most else "all labels, all wavelengths")
     mark_archive(figure, archive_kind)
     return figure
 
@@ -139,6 +143,12 @@ def _checked(gradients, label):
         {method: np.asarray(values, dtype=float) for method, values in correlations.items()},
         names,
     )
+
+
+def _n_compared(gradients, method, row):
+    """Pixels over which the correlation of one label is taken."""
+    known = np.isfinite(gradients.models[method][row]) & np.isfinite(gradients.theory[row])
+    return np.count_nonzero(known)
 
 
 def _histogram_edges(correlations):
@@ -202,4 +212,5 @@ def from_files(files, settings):
         label_names=list(labels),
     )
     step = labels["mg_h"]
-    return draw(gradients, settings["source"], step=f"{step['step']:g} {step['unit']}")
+    window = settings["study"]["network"]["l1"]["window"]
+    return draw(gradients, settings["source"], window=window, step=f"{step['step']:g} {step['unit']}")

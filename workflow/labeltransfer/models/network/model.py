@@ -9,7 +9,7 @@ from labeltransfer.models.base import SpectralModel
 from labeltransfer.models.network.label import label_network
 
 #: What the numbers in ``NetworkModel.status`` mean.
-STATUS = ("trained", "too few stars")
+STATUS = ("trained", "too few stars", "not trained")
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class NetworkModel(SpectralModel):
     loss : (p,) array
         What training minimised: loss and penalty, at these weights.
     n_used : (p,) int array
-        Training stars with ivar > 0.
+        Training stars with ivar > 0, or zero where nothing was trained by choice.
     status : (p,) int array
-        Index into `STATUS`; a pixel with too few stars has a constant model and is never fitted.
+        Index into `STATUS`; a pixel with too few stars has a constant model and is never fitted, and so has one
+        that is "not trained" by choice (`train_sample`).
     ridge, l1, d_scale, floor : float
     form : str
         How it was trained, see `NetworkOptions` and `GradientPrior`.
