@@ -205,9 +205,10 @@ def job_of(step, folder, chunks):
         params["paper"] = "ho2017"
     script = "figure" if step.startswith("figure") else step
     job = {"input": Files(**inputs), "output": Files(**outputs), "params": Params(**params)}
-    wildcards = SimpleNamespace(item=f"1-of-{chunks['survey']}")
+    wildcards = SimpleNamespace(study="ho2017", item=f"1-of-{chunks['survey']}")
+    config = {"studies": {"ho2017": settings}}
     return script, SimpleNamespace(
-        **job, wildcards=wildcards, rule=step, threads=1, log=[folder / f"{step}.log"]
+        **job, wildcards=wildcards, config=config, rule=step, threads=1, log=[folder / f"{step}.log"]
     )
 
 

@@ -326,7 +326,14 @@ class Study:
         outputs = {key: self.path(value) for key, value in outputs.items()}
         log = self.path(f"{script}_{time.monotonic_ns()}.log")
         return self.bench.run(
-            "rule", script_of_rule=script, input=inputs, output=outputs, params=params, threads=1, log=log
+            "rule",
+            script_of_rule=script,
+            input=inputs,
+            output=outputs,
+            params=params,
+            config={"seed": SEED, "studies": {"ho2017": self.settings}},
+            threads=1,
+            log=log,
         )
 
     def crossmatch(self):
@@ -403,6 +410,7 @@ def prepare_rule(bench, n, paths):
         input={"fetched": fetched, "windows": [str(HERE.parent / path) for path in preparation["windows"]]},
         output={"store": str(folder / "store.h5"), "rejected": str(folder / "rejected.fits")},
         params={"grid": bench.grid, "preparation": preparation, "code": {}},
+        config=bench.config,
         threads=1,
         log=str(folder / "log"),
     )

@@ -294,7 +294,8 @@ def rule(spec):
         input=Files(**spec["input"]),
         output=Files(**spec["output"]),
         params=SimpleNamespace(**spec["params"]),
-        wildcards=SimpleNamespace(),
+        wildcards=SimpleNamespace(study="ho2017"),
+        config=spec["config"],
         threads=spec["threads"],
         log=[spec["log"]],
     )

@@ -17,6 +17,7 @@ PARTS = (
     "LICENSE",
     "README.md",
     "requirements.txt",
+    "Snakefile",
     "config",
     "envs",
     "profiles",

@@ -1,5 +1,5 @@
 # Jobs that a scheduler kills at their first attempt, with the resources of the workflow's rules.
-include: "../../workflow/rules/common.smk"
+include: "../../workflow/rules/resources.smk"
 
 
 rule all:

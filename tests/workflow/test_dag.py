@@ -40,7 +40,11 @@ def plan(here, *targets, config=(), configfile=()):
 def rules(root):
     """Text of every rule by name, with what it inherits before it."""
     found = {}
-    for path in [root / "workflow" / "Snakefile", *sorted((root / "workflow" / "rules").glob("*.smk"))]:
+    for path in [
+        root / "Snakefile",
+        root / "workflow" / "Snakefile",
+        *sorted((root / "workflow" / "rules").glob("*.smk")),
+    ]:
         # Rules in a loop are called by the constant part of their names.
         text = re.sub(
             r"^for .*\n((?:    .*\n|\n)+)",

@@ -84,7 +84,7 @@ def test_a_window_is_computed_again(environment, root, tmp_path):
             python,
             "-m",
             "pytest",
-            "tests/unit/test_synthesis.py",
+            "tests/unit/synthesis/test_synthesis.py",
             "-k",
             CHOSEN,
             "-p",

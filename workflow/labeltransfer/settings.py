@@ -286,7 +286,7 @@ def _imported(path, modules):
     """
     found = []
     for module, names, plain in _IMPORT.findall(path.read_text(encoding="utf-8")):
-        inner = [f"{module}.{name}" for name in re.findall(r"\w+", names)]
+        inner = [f"{module}.{name}" for name in re.findall(r"\w+", re.sub("#.*", "", names))]
         found += [modules[name] for name in (module or plain, *inner) if name in modules]
     return found
 

@@ -21,14 +21,6 @@ def by_study(wildcards):
 BY_STUDY = by_study if tuple(map(int, version_of("snakemake").split(".")[:2])) >= (9, 17) else 0
 
 
-def growing(first):
-    """A resource that a job gets once more of with each attempt, for schedulers that kill what takes too much.
-
-    Jobs are attempted again where the profile says so (`retries`), never in the same allocation.
-    """
-    return lambda wildcards, attempt: first * attempt
-
-
 def code_of(*floors):
     """Digests of the floors of the library that a script calls: it runs again when one of them changes."""
     return {floor: CODE[floor] for floor in floors}

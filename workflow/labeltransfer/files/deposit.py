@@ -13,6 +13,7 @@ VERSION = __version__
 
 #: What of the repository goes into a deposit, if it is there.
 CODE = (
+    "Snakefile",
     "workflow",
     "config",
     "envs",
