@@ -9,6 +9,7 @@
 
 import ast
 import functools
+import re
 import shutil
 import sys
 
@@ -73,6 +74,27 @@ def test_every_folder_of_the_library_is_a_floor(root):
     assert {path.parent.name for path in library.glob("*/__init__.py")} == set(FLOORS)
     # What lies in a folder without being a package would be found by no rule.
     assert {path.relative_to(library).parts[0] for path in library.glob("*/**/*.py")} == set(FLOORS)
+
+
+def test_tests_mirror_the_floors(root):
+    tests = root / "tests" / "unit"
+    there = {path.name for path in tests.iterdir() if list(path.rglob("test_*.py"))}
+    assert there >= set(FLOORS)
+    for folder in sorted(tests.glob("*/*/")):
+        if list(folder.glob("test_*.py")):
+            assert (root / "workflow" / LIBRARY / folder.relative_to(tests)).is_dir(), folder
+
+
+def test_the_page_on_the_house_names_what_is_there(root):
+    page = (root / "docs" / "architecture.md").read_text()
+    assert re.findall(r"^ {4}(\w+)\[", page, re.M) == list(FLOORS)
+    assert re.findall(r"(\w+) -->", re.search(r"files --> .*", page)[0]) == list(FLOORS[:-1])
+    for floor, text in re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.M):
+        library = root / "workflow" / LIBRARY
+        assert floor in FLOORS
+        for name in re.findall(r"`([a-z_0-9]+/?)`", text):
+            here = library / floor / name
+            assert here.is_dir() if name.endswith("/") else here.with_suffix(".py").is_file(), (floor, name)
 
 
 @pytest.fixture(scope="module")
