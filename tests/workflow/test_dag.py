@@ -114,6 +114,10 @@ def test_studies_may_want_different_numbers_of_bootstrap_models(here, tmp_path):
 
 def test_the_study_that_run_names_first_is_made_first(workspace):
     made = workspace("order")
+    # A copy of its own, for all workspaces link to the same one.
+    shared = (made.folder / "workflow").resolve()
+    (made.folder / "workflow").unlink()
+    shutil.copytree(shared, made.folder / "workflow")
     for script in (made.folder / "workflow" / "scripts").glob("*/*.py"):
         script.write_text("for path in snakemake.output:\n    open(path, 'w').close()\n")
     printed = made.succeed("--cores", "1", "--config", "run=[ting2017,ho2017]")
