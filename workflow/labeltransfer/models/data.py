@@ -65,6 +65,13 @@ def check_training_labels(labels, label_names, n_star, needed, model):
     return labels
 
 
+def native(spectra):
+    """Spectra as float32 or float64 in the machine's byte order (FITS has the other); no copy if they are."""
+    spectra = np.asarray(spectra)
+    plain = spectra.dtype in (np.float32, np.float64) and spectra.dtype.isnative
+    return spectra if plain else spectra.astype(float)
+
+
 def clean_pixels(flux, ivar, pixels):
     """Flux and ivar of some pixels of all stars as rows (pixel, star) in float64, both zero where masked.
 

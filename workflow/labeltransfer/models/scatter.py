@@ -6,7 +6,7 @@ Eq. 5 of Ho et al. 2017 without the labels: minus twice its logarithm is the sum
 
 import numpy as np
 
-from labeltransfer.models.kernels import compiled
+from labeltransfer.models.compiled import compiled
 
 #: First guesses of s^2, as parts of the mean square of the residuals; the best of them leads to the highest of
 #: several maxima.
@@ -94,6 +94,8 @@ def newton_scatter(ivar, residual, change, start, tolerance):
                 low = u
             step = -slope / (curvature if curvature > _SOUND * fisher else fisher)
             new = max(u + step, 0.0)
+            if new <= low and high == np.inf:
+                break  # the step up is below rounding: there is nothing to look for between here and infinity
             if new <= low or new >= high:
                 new = 0.5 * (max(low, 0.0) + high)
             step = new - u

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from labeltransfer.models.base import Labels, Minima, check_starts, labels_at
+from labeltransfer.models.compiled import compiled
 from labeltransfer.models.data import check_spectra, clean_pixels, run_blocks, weights
-from labeltransfer.models.kernels import compiled
 
 # The last steps of label fits are those expected to lower chi2 by less than this, in float64 and before that
 # in float32; fits count as converged below the third.

@@ -232,12 +232,14 @@ def test_single_precision_and_fits_byte_order_change_nothing_that_matters(rng):
         assert model.theta.tobytes() == wide.theta.tobytes()
 
 
-def test_threads_and_blocks(rng):
+def test_threads_and_blocks(rng, monkeypatch):
     flux, ivar, labels, _ = mock_survey(rng)
-    one = train(flux, ivar, labels, label_names=NAMES, block=7, threads=1)
-    two = train(flux, ivar, labels, label_names=NAMES, block=7, threads=2)
+    monkeypatch.setattr("labeltransfer.models.cannon.training.PIXEL_BLOCK", 7)
+    one = train(flux, ivar, labels, label_names=NAMES, threads=1)
+    two = train(flux, ivar, labels, label_names=NAMES, threads=2)
     for name in ("theta", "scatter", "chi2", "n_used", "status"):
         assert getattr(one, name).tobytes() == getattr(two, name).tobytes()
+    monkeypatch.undo()
     other = train(flux, ivar, labels, label_names=NAMES)
     np.testing.assert_allclose(other.theta, one.theta, atol=1e-9)
 

@@ -7,39 +7,8 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit, least_squares
 
-from labeltransfer.models.cannon import CannonModel, label, predict, train
-from labeltransfer.models.clip import self_clip, train_with_clip
-from labeltransfer.models.polynomial import polynomial
-from labeltransfer.models.starts import read_starts, spread_starts
-
-NAMES = ("teff", "logg", "fe_h", "alpha_m", "a_k")
-PIVOT = np.array([4800.0, 2.5, -0.2, 0.1, 0.1])
-SCALE = np.array([350.0, 0.8, 0.3, 0.08, 0.08])
-
-
-def mock_model(rng, names=NAMES, order=2, n_pix=300, curvature=0.3, scatter=0.005):
-    """A model made of random coefficients; higher terms are ``curvature`` times as strong per order."""
-    k = len(names)
-    terms = polynomial(k, order)
-    strength = 0.03 * curvature ** np.maximum(terms.exponents.sum(axis=1) - 1, 0)
-    theta = strength * rng.standard_normal((n_pix, len(strength)))
-    theta[:, 0] = 1.0
-    pivot, scale = np.resize(PIVOT, k), np.resize(SCALE, k)
-    s = scatter * rng.uniform(0.7, 1.3, n_pix)
-    zero = np.zeros(n_pix)
-    return CannonModel(
-        tuple(names), order, pivot, scale, theta, s, zero, zero.astype(int), zero.astype(np.int8)
-    )
-
-
-def mock_stars(rng, model, n_star, noise=0.02, spread=1.0):
-    """Flux, ivar and true labels of stars that the model describes, 5 % of the pixels masked."""
-    x = spread * rng.standard_normal((n_star, len(model.pivot)))
-    labels = model.pivot + model.scale * x
-    clean = predict(model, labels)
-    sigma = noise * np.exp(0.3 * rng.standard_normal((n_star, 1)) + 0.1 * rng.standard_normal(clean.shape))
-    flux = clean + np.hypot(sigma, model.scatter) * rng.standard_normal(clean.shape)
-    return flux, np.where(rng.random(clean.shape) < 0.05, 0.0, sigma**-2), labels
+from labeltransfer.models.cannon import label, predict
+from tests.unit.models.cannon.stars import NAMES, mock_model, mock_stars
 
 
 def starts_of(model, rng, n_start=7):
@@ -246,7 +215,7 @@ def test_convergence_is_checked_at_the_answer(rng, monkeypatch):
     model = mock_model(rng, curvature=0.9)
     flux, ivar, _ = mock_stars(rng, model, 50)
     start = [model.pivot + 4 * model.scale]
-    monkeypatch.setattr("labeltransfer.models.cannon._MAX_LABEL_ITERATIONS", 1)
+    monkeypatch.setattr("labeltransfer.models.cannon.labelling._MAX_ITERATIONS", 1)
     hurried = label(flux, ivar, model, starts=start)
     monkeypatch.undo()
     patient = label(flux, ivar, model, starts=start)
@@ -338,68 +307,6 @@ def test_no_stars_give_empty_labels(rng):
     found = label(np.empty((0, 300)), np.empty((0, 300)), model, starts=[model.pivot])
     assert found.labels.shape == (0, 5)
     assert found.covariance.shape == (0, 5, 5)
-
-
-def test_self_clip_drops_the_outliers_of_each_label():
-    labels_in = np.zeros((2000, 2))
-    labels_out = np.random.default_rng(3).standard_normal((2000, 2)) * [100, 0.1]
-    labels_out = np.clip(labels_out, [-250, -0.25], [250, 0.25])
-    labels_out[10, 0] = 900
-    labels_out[20, 1] = -0.9
-    labels_out[30] = np.nan
-    keep = self_clip(labels_in, labels_out)
-    np.testing.assert_array_equal(np.flatnonzero(~keep), [10, 20, 30])
-    scatter = labels_out[np.isfinite(labels_out[:, 0]), 0].std()
-    edge = np.flatnonzero(self_clip(labels_in, labels_out, n_sigma=2) & keep)
-    assert np.abs(labels_out[edge, 0]).max() <= 2 * scatter
-    assert not self_clip(np.zeros((2, 1)), np.full((2, 1), np.nan)).any()
-
-
-def test_training_with_the_clip_removes_wrong_labels(rng):
-    nature = mock_model(rng, NAMES[:3])
-    flux, ivar, truth = mock_stars(rng, nature, 800)
-    labels = truth.copy()
-    labels[:8, 1] += 3.0  # in log g, far more than the scatter
-    model, keep, first = train_with_clip(train, flux, ivar, labels, label_names=NAMES[:3], threads=2)
-    assert not keep[:8].any()
-    assert keep[8:].mean() > 0.98
-    np.testing.assert_array_equal(keep, self_clip(labels, first.labels))
-    again = train(flux[keep], ivar[keep], labels[keep], label_names=NAMES[:3])
-    assert model.theta.tobytes() == again.theta.tobytes()
-
-
-def test_starting_points_of_the_authors(root, rng):
-    labels = PIVOT + SCALE * rng.standard_normal((50, 5))
-    starts = read_starts(root / "resources" / "starting_points.csv", NAMES, labels)
-    assert starts.shape == (7, 5)
-    np.testing.assert_array_equal(starts[0, :4], [5153, 3.72, 0.32, 0.02])
-    np.testing.assert_array_equal(starts[6, :4], [4500, 1.45, -1.54, 0.24])
-    np.testing.assert_array_equal(starts[:, 4], np.median(labels[:, 4]))
-
-
-def test_starting_points_that_do_not_fit_are_refused(tmp_path):
-    path = tmp_path / "starts.csv"
-    for text in ("", "teff,logg\n", "mass,age\n1,2\n"):
-        path.write_text(text)
-        with pytest.raises(ValueError, match=r"starts.csv: expected rows with columns among teff, logg"):
-            read_starts(path, ("teff", "logg"), np.ones((3, 2)))
-    for text in ("teff,logg\n4000,cool\n", "teff,logg\n4000\n"):
-        path.write_text(text)
-        with pytest.raises(ValueError, match=r"starts.csv: column logg must hold numbers"):
-            read_starts(path, ("teff", "logg"), np.ones((3, 2)))
-
-
-def test_spread_starts_are_typical_stars_far_apart(rng):
-    labels = PIVOT + SCALE * rng.standard_normal((500, 5))
-    starts = spread_starts(labels)
-    x = (starts - labels.mean(axis=0)) / labels.std(axis=0)
-    assert starts.shape == (7, 5)
-    assert (np.abs(x) < 2).all()
-    assert np.linalg.norm(x[0]) < 1.5
-    separation = np.linalg.norm(x[:, None] - x, axis=2)[np.triu_indices(7, 1)]
-    assert separation.min() > 2
-    assert all((labels == start).all(axis=1).any() for start in starts)
-    assert len(spread_starts(labels[:3])) == 3
 
 
 def test_memory_of_a_model_with_many_labels(rng):

@@ -1,0 +1,123 @@
+"""Polynomials of all pixels: what they are and what they predict."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from labeltransfer.models.base import SpectralModel
+from labeltransfer.models.cannon.labelling import label
+from labeltransfer.models.polynomial import polynomial, vectorize, vectorize_slopes
+
+#: What the numbers in ``CannonModel.status`` mean.
+STATUS = ("trained", "too few stars", "degenerate labels", "scatter not converged")
+TRAINED, TOO_FEW_STARS, DEGENERATE, NOT_CONVERGED = range(len(STATUS))
+
+
+@dataclass(frozen=True)
+class CannonModel(SpectralModel):
+    """A trained model of p pixels and k labels; T is the number of terms of the polynomial.
+
+    Attributes
+    ----------
+    label_names : tuple of k str
+    order : int
+        Order of the polynomial.
+    pivot, scale : (k,) arrays
+        Mean and standard deviation of the training labels; the model is a polynomial in
+        ``x = (label - pivot) / scale``.
+    theta : (p, T) array
+        Coefficients, terms in the order of `labeltransfer.models.polynomial.polynomial`.
+    scatter : (p,) array
+        Intrinsic scatter s, in units of the normalised flux.
+    chi2 : (p,) array
+        Sum over the training stars of ``residual^2 / (1 / ivar + s^2)``.
+    n_used : (p,) int array
+        Training stars with ivar > 0.
+    status : (p,) int array
+        Index into `STATUS`.
+    wavelength : (p,) array or None
+        Vacuum, Angstrom.
+    """
+
+    kind: ClassVar[str] = "cannon"
+
+    label_names: tuple
+    order: int
+    pivot: np.ndarray
+    scale: np.ndarray
+    theta: np.ndarray
+    scatter: np.ndarray
+    chi2: np.ndarray
+    n_used: np.ndarray
+    status: np.ndarray
+    wavelength: np.ndarray | None = None
+
+    @property
+    def terms(self):
+        """The tables of the polynomial."""
+        return polynomial(len(self.label_names), self.order)
+
+    @property
+    def usable(self):
+        """(p,) bool: pixels that have a model; the others have zero coefficients and are never fitted."""
+        return (self.status != TOO_FEW_STARS) & (self.status != DEGENERATE)
+
+    def predict(self, labels):
+        """Model spectra (n, p) of labels (n, k), NaN at pixels without a model; see `SpectralModel`."""
+        return predict(self, labels)
+
+    def label(self, flux, ivar, *, starts, threads=1):
+        """`Labels` of stars from their spectra; see `SpectralModel`, and `label`, which has more options."""
+        return label(flux, ivar, self, starts=starts, threads=threads)
+
+
+def predict(model, labels):
+    """Model spectra of given labels.
+
+    Parameters
+    ----------
+    model : CannonModel
+        A trained model.
+    labels : (n, k) array
+        Physical units.
+
+    Returns
+    -------
+    (n, p) array
+        Normalised flux; NaN at pixels without a model.
+    """
+    flux = vectorize(np.atleast_2d(model.to_scaled(labels)), model.terms) @ model.theta.T
+    flux[:, ~model.usable] = np.nan
+    return flux
+
+
+def linear_coefficients(model, per):
+    """Linear coefficients at the pivot for given changes of the labels (Ho et al. 2017, Fig. 4).
+
+    Parameters
+    ----------
+    model : CannonModel
+        A trained model.
+    per : dict of str to float
+        Change of each label to scale to, e.g. ``{'teff': 91.5, 'logg': 0.11}``, in the label's unit.
+
+    Returns
+    -------
+    dict of str to (p,) array
+        Slope of the normalised flux times that change; NaN at pixels without a model.
+
+    Raises
+    ------
+    ValueError
+        If the model lacks one of the labels.
+    """
+    unknown = [name for name in per if name not in model.label_names]
+    if unknown:
+        raise ValueError(
+            f"the model has no label {', '.join(unknown)}; it has {', '.join(model.label_names)}"
+        )
+    slopes = vectorize_slopes(np.zeros((1, len(model.label_names))), model.terms)[0] / model.scale
+    coefficients = model.theta @ slopes
+    coefficients[~model.usable] = np.nan
+    return {name: coefficients[:, model.label_names.index(name)] * amount for name, amount in per.items()}

@@ -1,6 +1,0 @@
-"""How loops over pixels and stars are compiled, where numpy would take many passes through memory."""
-
-import numba
-
-#: Sums may be reordered so that they vectorize; NaN and infinity keep their meaning.
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
