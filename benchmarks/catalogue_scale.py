@@ -29,8 +29,8 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 
 from labeltransfer import runtime  # noqa: E402
 from labeltransfer.catalogs import ledger  # noqa: E402
-from labeltransfer.catalogs.rows import chunk_rows  # noqa: E402
 from labeltransfer.files import columns, tables  # noqa: E402
+from labeltransfer.files.chunks import chunk_rows  # noqa: E402
 from labeltransfer.files.tables import count_rows, read_table, write_blocks, write_table  # noqa: E402
 from labeltransfer.validation.calibration import Calibration, write_calibration  # noqa: E402
 

@@ -159,3 +159,60 @@ def test_imports_from_below_are_allowed(copy, file, planted):
         assert list(breaches(copy)) == []
     finally:
         path.write_text(before)
+
+
+def reached(paths, root):
+    """Files of the library that files import, directly or not, and themselves."""
+    library = root / "workflow"
+    modules = {
+        ".".join(path.relative_to(library).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (library / LIBRARY).rglob("*.py")
+    }
+    found, todo = set(), set(paths)
+    while todo:
+        path = todo.pop()
+        found.add(path)
+        todo |= {modules[name] for name in imported(path.read_text()) if name in modules} - found
+    return found
+
+
+def test_a_rule_runs_again_when_what_its_script_imports_changes(root):
+    """`code_of` names the floors that hold all that the script of a rule rests on, but for the files it reads."""
+    wanted, seen = {}, 0
+    for path in sorted((root / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"^\s*(?=(?:use )?rule )", path.read_text(), flags=re.M):
+            floors, script = re.search(r"code_of\(([^)]*)\)", rule), re.search(r"scripts/(\w+/\w+\.py)", rule)
+            if not (floors and script):
+                continue
+            seen += 1
+            script = root / "workflow" / "scripts" / script[1]
+            covered = set()
+            for floor in re.findall(r"\w+", floors[1]):
+                covered |= reached((root / "workflow" / LIBRARY / floor).rglob("*.py"), root)
+            above = {root / "workflow" / LIBRARY / floor for floor in FLOORS[1:]}
+            rests_on = {here for here in reached([script], root) if above & set(here.parents)}
+            missing = {
+                f"{here.parent.name}/{here.name}" for here in rests_on - covered if here.stem != "__init__"
+            }
+            if missing:
+                wanted[script.name] = missing
+    assert wanted == {}
+    assert seen > 20
+
+
+def test_functions_and_modules_stay_small(root):
+    """Sizes beyond which a reader loses the thread."""
+    most = {"lines of a function": 80, "arguments": 8, "lines of a module": 400}
+    found = []
+    for path in sorted((root / "workflow").rglob("*.py")):
+        text = path.read_text()
+        sizes = [(path.name, "lines of a module", text.count("\n"))]
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                arguments = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                sizes.append((node.name, "lines of a function", node.end_lineno - node.lineno + 1))
+                sizes.append((node.name, "arguments", len(arguments)))
+        found += [
+            f"{path.relative_to(root)}: {name} has {n} {kind}" for name, kind, n in sizes if n > most[kind]
+        ]
+    assert found == []

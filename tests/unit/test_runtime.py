@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 from threadpoolctl import threadpool_info
 
-from labeltransfer.runtime import THREAD_VARIABLES, counted, job
+from labeltransfer.runtime import THREAD_VARIABLES, blamed_on, counted, job
 
 
 def test_the_log_gets_all_that_a_step_says(tmp_path, capsys):
@@ -97,3 +97,10 @@ def test_progress_is_counted_and_said(capsys):
     assert all(line.endswith(" per second") for line in lines)
     assert list(counted(blocks, len, 6, "stars")) == blocks
     assert capsys.readouterr().out == "", "nothing is said of what takes no time"
+
+
+def test_an_error_of_value_is_blamed_on_its_file():
+    with pytest.raises(SystemExit, match=r"^stars\.fits: too few$"), blamed_on("stars.fits"):
+        raise ValueError("too few")
+    with pytest.raises(KeyError), blamed_on("stars.fits"):
+        raise KeyError("no name")

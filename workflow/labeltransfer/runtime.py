@@ -81,6 +81,26 @@ def held_threads(threads):
                     os.environ[name] = value
 
 
+@contextlib.contextmanager
+def blamed_on(path):
+    """End the job, without a traceback for its user to read, where what a file holds will not do.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file that an error of value is about.
+
+    Raises
+    ------
+    SystemExit
+        With the file and the error's text.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise SystemExit(f"{path}: {error}") from error
+
+
 def counted(blocks, size, total, what, every=30.0):
     """Pass blocks on, and print from time to time how far the work on them is.
 

@@ -25,7 +25,7 @@ rule train:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
-        code=code_of("spectra", "models"),
+        code=code_of("catalogs", "spectra", "models"),
     message:
         "{wildcards.study}: training on the reference set"
     script:

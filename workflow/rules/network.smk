@@ -36,7 +36,7 @@ rule training_set:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
         network=lambda w: config["studies"][w.study]["network"],
-        code=code_of("spectra", "models"),
+        code=code_of("catalogs", "spectra", "models"),
     message:
         "{wildcards.study}: training and test stars by their S/N"
     script:
@@ -96,7 +96,7 @@ rule ridge:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
         seed=config["seed"],
-        code=code_of("spectra", "models"),
+        code=code_of("catalogs", "spectra", "models"),
     message:
         "{wildcards.study}: choosing the ridge of the networks, {wildcards.method}"
     script:
@@ -128,7 +128,7 @@ rule network_part:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
         seed=config["seed"],
-        code=code_of("spectra", "models"),
+        code=code_of("catalogs", "spectra", "models"),
     message:
         "{wildcards.study}: training networks, {wildcards.method}, pixels {wildcards.item}"
     script:
@@ -183,7 +183,7 @@ rule quadratic:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=lambda w: config["studies"][w.study]["model"],
-        code=code_of("spectra", "models"),
+        code=code_of("catalogs", "spectra", "models"),
     message:
         "{wildcards.study}: training the quadratic model"
     script:
@@ -214,7 +214,7 @@ rule l1_strength:
         labels=lambda w: config["studies"][w.study]["labels"],
         network=lambda w: config["studies"][w.study]["network"],
         seed=config["seed"],
-        code=code_of("spectra", "models", "validation"),
+        code=code_of("catalogs", "spectra", "models", "validation"),
     message:
         "{wildcards.study}: choosing the strength of the L1 penalty by the gradients"
     script:
@@ -250,7 +250,7 @@ rule method_labels:
         runtime=growing(120),
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
-        code=code_of("spectra", "models"),
+        code=code_of("catalogs", "spectra", "models"),
     message:
         "{wildcards.study}: labels of the {wildcards.sample} stars by {wildcards.method}"
     script:
@@ -588,7 +588,7 @@ rule published_network:
     params:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
-        code=code_of("validation"),
+        code=code_of("models", "validation"),
     message:
         "{wildcards.study}: published numbers beside the ones measured here"
     script:

@@ -171,7 +171,7 @@ rule published:
         source=SOURCE,
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
-        code=code_of("validation"),
+        code=code_of("models", "validation"),
     message:
         "{wildcards.study}: published numbers beside the ones measured here"
     script:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeltransfer.catalogs.rows import among, chunk_rows, index_ids, rows_of, text_bytes
+from labeltransfer.catalogs.rows import among, index_ids, rows_of, text_bytes
 
 
 def test_rows_are_found_in_the_order_asked_for():
@@ -56,12 +56,3 @@ def test_any_ids_are_found_again(ids, data):
     wanted = data.draw(st.lists(st.sampled_from(ids), max_size=20)) if ids else []
     rows = rows_of(np.array(ids, dtype=object), np.array(wanted, dtype=object))
     assert [ids[row] for row in rows] == wanted
-
-
-@given(n=st.integers(0, 5000), parts=st.integers(1, 200))
-def test_parts_hold_every_row_once_and_are_of_a_size(n, parts):
-    rows = np.arange(n)
-    pieces = [rows[chunk_rows(n, f"{part}-of-{parts}")] for part in range(1, parts + 1)]
-    assert np.concatenate(pieces).tolist() == rows.tolist()
-    sizes = [len(piece) for piece in pieces]
-    assert max(sizes) - min(sizes) <= 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.csvfile import read_chosen, write_csv
 
 
 def test_csv_cannot_run_formulas(tmp_path):
@@ -14,3 +14,9 @@ def test_csv_cannot_run_formulas(tmp_path):
     lines = (tmp_path / "t.csv").read_text().splitlines()
     assert lines == ["id,bias", "'=cmd(),-3.5", "'+1,1e-09", "'-x,nan", "'@y,0.0", "plain,1.0", "a=b,2.0"]
     assert frame["id"][0] == "=cmd()"
+
+
+def test_the_chosen_row_gives_its_number(tmp_path):
+    frame = pd.DataFrame({"ridge": [1e-4, 1e-3, 1e-2], "chosen": [False, True, False]})
+    write_csv(frame, tmp_path / "t.csv")
+    assert read_chosen(tmp_path / "t.csv", "ridge") == 1e-3

@@ -1,7 +1,6 @@
 """The steps of the workflow as functions: what they decide beyond the library that they call."""
 
 import ast
-import dataclasses
 import importlib.util
 from types import SimpleNamespace
 
@@ -11,14 +10,14 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from labeltransfer.catalogs.rows import index_ids
+from labeltransfer.catalogs.fates import Limits, no_fates
+from labeltransfer.catalogs.rows import index_ids, indexed
 from labeltransfer.files.tables import iterate_table, read_table, write_blocks, write_table
 from labeltransfer.mock.universe import mock_release
-from labeltransfer.models.cannon import train
 from labeltransfer.models.files import save_model
-from labeltransfer.models.network import NetworkModel
 from labeltransfer.spectra.store import read_stores, write_store
-from labeltransfer.validation.calibration import Calibration, with_bootstrap
+from labeltransfer.validation.assembly import Judgement, Stars, catalogue_blocks
+from labeltransfer.validation.calibration import Calibration
 
 DISTANCE = {"scale": {"teff": 100.0}, "neighbours": 2, "form": "root", "cut": 2.5, "sample": 2}
 SHARP = Calibration(1.0, 0.0, 0.0, 1e6, 0.0, 0.0, 100, 1.0, True)
@@ -176,57 +175,6 @@ def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, roo
         assert set(rejected["stage"]) == {"spectra"}
 
 
-@pytest.fixture
-def cannon(rng):
-    """A model of two labels, and the spectra and labels that it was trained on."""
-    labels = np.column_stack([rng.uniform(4000, 5200, 60), rng.uniform(1, 3, 60)])
-    x = (labels - labels.mean(axis=0)) / labels.std(axis=0)
-    flux = 1 + 0.05 * x @ rng.standard_normal((2, 40)) + 0.002 * rng.standard_normal((60, 40))
-    ivar = np.full(flux.shape, 0.002**-2)
-    model = train(
-        flux, ivar, labels, label_names=("teff", "logg"), wavelength=np.arange(40.0) + 4000, order=2
-    )
-    return model, flux.astype(np.float32), ivar.astype(np.float32), labels
-
-
-def test_bootstrap_errors_are_the_scatter_between_models(script, cannon):
-    model, flux, ivar, labels = cannon
-    shifted = dataclasses.replace(model, pivot=model.pivot + np.array([10.0, 0.0]))
-    found = script("label/label").labelled_block(flux, ivar, model, [model, shifted], labels[:7], 1)
-    np.testing.assert_allclose(found["teff"], labels[:, 0], atol=120)
-    np.testing.assert_allclose(found["teff_bootstrap"], 10 / np.sqrt(2), rtol=0.02)
-    np.testing.assert_allclose(found["logg_bootstrap"], 0, atol=1e-4)
-    assert found["converged"].all()
-    np.testing.assert_allclose(found["teff_err"] ** 2, found["covariance"][:, 0, 0])
-
-
-def test_novelty_is_one_at_the_edge_of_the_reference_set(script, rng):
-    reference = rng.standard_normal((4000, 2)) * [100.0, 0.5] + [4800.0, 2.5]
-    here = Table({"teff": [*reference[:2000, 0], 9000.0, np.nan], "logg": [*reference[:2000, 1], 2.5, 2.5]})
-    label = script("label/label")
-    label.add_novelty(here, reference, label.spacing_of(reference), ["teff", "logg"])
-    novelty = np.asarray(here["novelty"])
-    assert (novelty[:2000] <= 1).mean() == pytest.approx(0.99, abs=0.01)
-    assert novelty[2000] > 10
-    assert np.isnan(novelty[2001])
-
-
-@pytest.fixture
-def network(cannon, rng):
-    """A network of the same labels and pixels, and a table of what theory says of it."""
-    k, p, h = 2, len(cannon[0].wavelength), 4
-    zero, count = np.zeros(p), np.zeros(p, dtype=int)
-    pivot, scale = np.array([4600.0, 2.0]), np.array([350.0, 0.6])
-    weights = rng.standard_normal((p, h, k)), rng.standard_normal((p, h)), 0.1 * rng.standard_normal((p, h))
-    model = NetworkModel(
-        ("teff", "logg"), pivot, scale, *weights, zero + 1, zero + 0.01, zero, zero, count, np.zeros(p, np.int8),
-        0.01, 0.0, 10.0, 1e-4, "rel_l2",
-    )  # fmt: skip
-    theory = Table({"reference": ["giant"] * k, "label": ["teff", "logg"], "value": pivot, "step": scale})
-    theory["gradient"] = rng.standard_normal((k, p))
-    return model, theory
-
-
 @pytest.mark.parametrize("kind", ["cannon", "bootstrap", "network"])
 def test_a_chunk_without_a_readable_spectrum_has_an_empty_table_like_the_others(
     script, cannon, network, tmp_path, kind
@@ -270,141 +218,27 @@ def test_a_chunk_without_a_readable_spectrum_has_an_empty_table_like_the_others(
         assert f"teff_{suffix}" in none.colnames
 
     # The catalogue's tables hold the stars of the chunks beside it, whichever comes first.
-    catalog = script("label/catalog")
     spectra = Table(
         {"spectrum_id": stars["id"], "obsid": np.arange(60), "ra": np.zeros(60), "dec": np.zeros(60)}
     )
     spectra["distance"], spectra["sample"] = np.full(60, 0.5), np.arange(60) % 2 == 0
     spectra["sample_only"] = np.zeros(60, dtype=bool)
-    spectra = catalog.Stars(spectra, index_ids(spectra["spectrum_id"]))
+    known = Stars(None, indexed(spectra, "spectrum_id"), indexed(clip, "id"), index_ids(stars["id"][:0]))
+    judgement = Judgement(
+        ("teff", "logg"), dict.fromkeys(["teff", "logg"], SHARP), True, Limits(1e9, 4.0), 0.5
+    )
     for order in (paths, [paths[1], paths[0], paths[2]]):
-        fates = catalog.Fates([], [], [], [])
-        blocks = [block for path in order for block in iterate_table(path, text=bytes)]
-        rows = [catalog.survey_rows(block, spectra, {"max_reduced_chi2": 1e9}, fates) for block in blocks]
-        assert write_blocks((sample for _, _, sample in rows), tmp_path / "samples.fits") == 30
+        fates, samples = no_fates(), []
+        blocks = (block for path in order for block in iterate_table(path, text=bytes))
+        built = catalogue_blocks([], blocks, known, judgement, fates, samples)
+        n = write_blocks(built, tmp_path / "catalog.fits", sort_by="spectrum_id")
+        assert write_blocks(samples, tmp_path / "samples.fits") == 30
         assert read_table(tmp_path / "samples.fits")["id"].tolist() == stars["id"][::2].tolist()
         assert sum(len(table) for table in (*fates.bad_survey, *fates.good)) == 60
-        nobody = [np.zeros(len(labels), dtype=bool) for labels, _, _ in rows]
-        names, calibrations = ["teff", "logg"], dict.fromkeys(["teff", "logg"], SHARP)
-        built = [
-            catalog.build_catalog(labels, here, names, no, no, no, calibrations, True)
-            for (labels, here, _), no in zip(rows, nobody, strict=True)
-        ]
-        n = sum(len(labels) for labels, _, _ in rows)
-        assert write_blocks(built, tmp_path / "catalog.fits", sort_by="spectrum_id") == n > 0
-
-
-# The catalogue.
-
-
-def test_labels_that_failed_are_not_in_the_catalogue(script):
-    labels = Table({"chi2": [1.0, 1.0, np.nan, 1.0], "reduced_chi2": [10.0, 10.1, np.nan, 1.0]})
-    labels["converged"] = [True, True, True, False]
-    reasons = script("label/catalog").bad_labels(labels, 10.0).tolist()
-    assert reasons == ["", "reduced chi2 above 10", "labels did not converge", "labels did not converge"]
-
-
-def test_flags_zero_points_and_errors_of_the_catalogue(script):
-    n = 5
-    labels = Table({"id": list("abcde"), "teff": np.full(n, 4500.0), "teff_err": np.full(n, 3.0)})
-    labels["teff"].unit = "K"
-    labels["teff_bootstrap"] = np.full(n, 2.0)
-    labels["reduced_chi2"], labels["snr_g"] = np.ones(n), np.full(n, 40.0)
-    labels["snr"] = [50.0, 9.0, 50.0, 50.0, 50.0]
-    labels["novelty"] = [0.5, 0.5, 1.5, 0.5, np.nan]
-    stars = Table({"obsid": np.arange(n), "ra": np.zeros(n), "dec": np.zeros(n), "distance": np.full(n, 1.0)})
-    in_reference = np.array([False, False, False, True, True])
-    calibration = {"teff": SHARP._replace(factor=2.0, model_factor=4.0, floor=0.0, offset=10.0, slope=100.0)}
-    nobody = np.zeros(n, dtype=bool)
-    clipped = np.array([False, False, False, True, False])
-    catalog = script("label/catalog").build_catalog(
-        labels, stars, ["teff"], nobody, in_reference, clipped, calibration, True
-    )
-    assert catalog["flags"].tolist() == [0, 4, 1, 2, 1 | 8]
-    # offset + slope / snr is taken off; total^2 = (2 x 3)^2 + (4 x 2)^2.
-    np.testing.assert_allclose(catalog["teff"], 4500 - 10 - 100 / labels["snr"], rtol=1e-6)
-    np.testing.assert_allclose(catalog["teff_total"], 10.0, rtol=1e-6)
-    np.testing.assert_allclose(catalog["teff_err"], 3.0)
-    raw = script("label/catalog").build_catalog(
-        labels, stars, ["teff"], nobody, in_reference, clipped, calibration, False
-    )
-    np.testing.assert_allclose(raw["teff"], 4500.0)
-    assert "zero point" in catalog["teff"].description
-    assert "zero point" not in raw["teff"].description
+        assert n == sum(len(table) for table in fates.good) > 0
 
 
 # Validation.
-
-
-def test_recovery_compares_like_with_like(script, rng):
-    n = 4000
-    truth = Table({"spectrum_id": [f"s{i}" for i in range(n)], "teff": rng.uniform(4000, 5000, n)})
-    order = rng.permutation(n)
-    catalog = Table({"spectrum_id": truth["spectrum_id"][order]})
-    catalog["teff"] = truth["teff"][order] + 5.0 + 20.0 * rng.standard_normal(n)
-    catalog["teff_err"], catalog["teff_total"] = np.full(n, 10.0), np.full(n, 20.0)
-    catalog["snr"] = np.where(np.arange(n) % 2, 100.0, 20.0)
-    catalog["novelty"] = np.where(np.arange(n) < 3000, 0.5, 2.0)
-    catalog["reference"] = np.arange(n) < 1000
-    catalog["trained"] = catalog["reference"]
-    labels = {"teff": {"column": "TEFF"}}
-    recovery = script("validate/recovery_mock").recovery
-    found = recovery(catalog, truth, labels, 50.0)
-    assert found["n"].tolist() == [2000, 1000, 1000, 500, 1000, 500]
-    np.testing.assert_allclose(found["bias"], 5.0, atol=3.5)
-    np.testing.assert_allclose(found["robust_scatter"], 20.0, rtol=0.12)
-    np.testing.assert_allclose(found["z_width_formal"], 2.0, rtol=0.12)
-    np.testing.assert_allclose(found["z_width_calibrated"], 1.0, rtol=0.12)
-    np.testing.assert_allclose(found["bias_over_scatter"], 0.25, atol=0.17)
-    # The paper calls [Fe/H] what APOGEE measures as [M/H]; columns may be parts of vectors.
-    truth["m_h"] = truth["teff"] + 100.0
-    as_in_the_paper = recovery(catalog, truth, {"teff": {"column": "PARAM_M_H"}}, 50.0)
-    np.testing.assert_allclose(as_in_the_paper["bias"], found["bias"] - 100.0)
-    pd.testing.assert_frame_equal(recovery(catalog, truth, {"teff": {"column": ["PARAM", 0]}}, 50.0), found)
-
-
-def test_comparison_sets_the_three_sources_side_by_side(script):
-    stars = Table(
-        {"spectrum_id": ["b", "a"], "reference_id": ["B", "A"], "ra": [2.0, 1.0], "dec": [0.0, 0.0]}
-    )
-    stars["teff"], stars["teff_err"], stars["teff_pipeline"] = [4002.0, 4001.0], [9.0, 8.0], [4102.0, 4101.0]
-    clip = Table({"id": ["a", "b"], "trained": [False, True]})
-    labels = Table({"id": ["a", "b"], "snr": [10.0, 20.0], "snr_g": [9.0, 19.0], "reduced_chi2": [1.0, 1.0]})
-    labels["converged"] = True
-    labels["teff"], labels["teff_err"], labels["teff_bootstrap"] = [4201.0, 4202.0], [3.0, 3.0], [1.0, 1.0]
-    folds = Table({"id": ["b", "a"], "teff_fold": [4302.0, 4301.0]})
-    table = script("validate/compare").compare(
-        stars, clip, labels, folds, {"teff": SHARP}, ["teff"], {"teff": "teff"}
-    )
-    assert table["reference_id"].tolist() == ["A", "B"]
-    for column, values in {
-        "teff_apogee": [4001.0, 4002.0],
-        "teff_apogee_err": [8.0, 9.0],
-        "teff_lamost": [4101.0, 4102.0],
-        "teff_cannon": [4201.0, 4202.0],
-        "teff_held_out": [4301.0, 4302.0],
-        "trained": [False, True],
-    }.items():
-        assert table[column].tolist() == values, column
-
-
-def test_held_out_labels_come_from_a_model_that_never_saw_the_star(script, cannon):
-    _, flux, ivar, labels = cannon
-    spectra = SimpleNamespace(flux=flux, ivar=ivar)
-    test = np.arange(60) < 10
-    trainable = np.arange(60) != 50
-    settings = {"order": 1, "scatter": "exact"}
-    held_out_labels = script("validate/cross_validate").held_out_labels
-    arguments = (test, trainable, ("teff", "logg"), labels[:7], settings, 1)
-    found = held_out_labels(spectra, labels, *arguments)
-    assert found.labels.shape == (10, 2)
-    # Nonsense labels of the test stars and of the clipped star change nothing.
-    nonsense = labels.copy()
-    nonsense[test | ~trainable] = [9000.0, -3.0]
-    again = held_out_labels(spectra, nonsense, *arguments)
-    np.testing.assert_array_equal(again.labels, found.labels)
-    nonsense[30] = [9000.0, -3.0]
-    assert np.abs(held_out_labels(spectra, nonsense, *arguments).labels - found.labels).max() > 1
 
 
 @pytest.fixture
@@ -464,19 +298,3 @@ def test_what_the_paper_printed_is_measured_here(script, measured_inputs, tmp_pa
 
 def test_mock_releases_are_named_after_the_real_ones(script):
     assert mock_release("lamost-dr2") == "dr2"
-
-
-def test_a_study_without_bootstrap_models_is_calibrated_all_the_same(script, rng):
-    n = 600
-    labels = with_bootstrap(Table({"id": np.arange(n)}), ["teff"])
-    assert not np.any(labels["teff_bootstrap"])
-    table = Table({"teff": rng.uniform(4000, 5000, n), "teff_err": np.full(n, 5.0)})
-    table["teff_fold"] = table["teff"] + 20.0 * rng.standard_normal(n)
-    table["teff_fold_err"], table["snr"] = np.full(n, 10.0), rng.uniform(30, 200, n)
-    table["trained"] = table["converged_fold"] = np.ones(n, dtype=bool)
-    table["teff_bootstrap"] = labels["teff_bootstrap"]
-    found = script("validate/calibrate").calibrations_of(table, ["teff"])["teff"]
-    errors = np.hypot(found.factor * 10.0, found.floor)
-    assert errors == pytest.approx(np.sqrt(20.0**2 - 5.0**2), rel=0.1)
-    with_models = Table({"id": np.arange(2), "teff_bootstrap": [1.0, 2.0]})
-    assert with_bootstrap(with_models, ["teff"])["teff_bootstrap"].tolist() == [1.0, 2.0]

@@ -4,11 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from labeltransfer.validation.calibration import (
     Calibration,
     apply_calibration,
+    bootstrap_error,
+    calibrated,
     fit_calibration,
+    fit_calibrations,
     read_calibration,
     write_calibration,
     zero_point,
@@ -164,3 +168,32 @@ def test_model_errors_are_told_from_formal_ones(rng):
     total = apply_calibration(formal, found, model_error)
     for part in np.array_split(np.argsort(model_error), 4):
         assert z_width(error_of_truth[part], total[part]) == pytest.approx(1, abs=0.1)
+
+
+def test_a_study_without_bootstrap_models_is_calibrated_all_the_same(rng):
+    n = 600
+    table = Table({"teff": rng.uniform(4000, 5000, n), "teff_err": np.full(n, 5.0)})
+    table["teff_fold"] = table["teff"] + 20.0 * rng.standard_normal(n)
+    table["teff_fold_err"], table["snr"] = np.full(n, 10.0), rng.uniform(30, 200, n)
+    good = np.arange(n) < 500
+    table["teff_fold"][~good] = 9999.0
+    assert not bootstrap_error(table, "teff").any()
+    found = fit_calibrations(table, ["teff"], "_fold", "", good)["teff"]
+    assert np.hypot(found.factor * 10.0, found.floor) == pytest.approx(np.sqrt(20.0**2 - 5.0**2), rel=0.1)
+    assert found.n == 500
+    table["teff_bootstrap"] = np.arange(n)
+    assert bootstrap_error(table, "teff").tolist() == list(range(n))
+
+
+def test_calibrated_labels_leave_their_table_alone():
+    table = Table({"teff": [4500.0, 4600.0], "teff_err": [3.0, 3.0], "snr": [50.0, 100.0]})
+    table["teff_bootstrap"] = [2.0, 2.0]
+    table["teff"].unit = "K"
+    how = {"teff": Calibration(2.0, 4.0, 0.0, 1e6, 10.0, 100.0, 100, 1.0, True)}
+    found = calibrated(table, ["teff"], how)
+    np.testing.assert_allclose(found["teff"], [4488.0, 4589.0])
+    np.testing.assert_allclose(found["teff_total"], 10.0)
+    assert str(found["teff"].unit) == "K"
+    assert table["teff"].tolist() == [4500.0, 4600.0]
+    assert "teff_total" not in table.colnames
+    np.testing.assert_allclose(calibrated(table, ["teff"], how, at_zero=False)["teff"], table["teff"])

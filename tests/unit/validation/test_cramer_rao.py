@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
-from labeltransfer.validation.cramer_rao import cramer_rao
+from labeltransfer.validation.cramer_rao import bounds_table, cramer_rao, measured_near
 
 
 def test_one_label_is_analytic():
@@ -66,3 +67,42 @@ def test_bad_arguments_are_named():
         cramer_rao(np.ones((1, 3)), [1.0])
     with pytest.raises(ValueError, match=r"found \(1, 3\) and \(2,\)"):
         cramer_rao(np.ones((1, 3)), [1.0, 1.0], snr=1.0)
+
+
+@pytest.fixture
+def compared(rng):
+    """Test stars at S/N 50 and 200 whose labels scatter by 40 K in all, by 30 K in the reference labels."""
+    n = 4000
+    table = Table({"snr": np.where(np.arange(n) < n // 2, 50.0, 200.0), "test": np.arange(n) % 4 > 0})
+    table["converged_prior"] = np.arange(n) % 8 > 1
+    table["teff_apogee"], table["teff_apogee_err"] = np.full(n, 4500.0), np.full(n, 30.0)
+    table["teff_prior"] = 4500.0 + 40.0 * rng.standard_normal(n)
+    table["teff_prior"][~table["converged_prior"]] = np.nan
+    table["reduced_chi2_prior"] = np.where(table["snr"] < 100, 4.0, 1.0)
+    return table
+
+
+def test_scatter_is_measured_of_test_stars_of_the_signal_to_noise(compared):
+    found = measured_near(compared, "teff", 55.0)
+    assert found.n == 1250
+    assert found.scatter == pytest.approx(40.0, rel=0.08)
+    assert found.own == pytest.approx(np.sqrt(40.0**2 - 30.0**2), rel=0.15)
+    assert found.noise == pytest.approx(2.0)
+    none = measured_near(compared, "teff", 10.0)
+    assert none.n == 0
+    assert np.isnan([none.scatter, none.own, none.noise]).all()
+
+
+def test_bounds_stand_beside_what_is_measured(compared, rng):
+    theory = 0.02 * rng.standard_normal((1, 100))
+    gradients = Table({"ivar": np.full(100, 1e4), "theory": theory.T, "prior": 0.5 * theory.T})
+    gradients["scatter_prior"] = np.full(100, 0.02)
+    table = bounds_table(gradients, compared, {"teff": 200.0}, [50.0, 200.0])
+    assert table["snr"].tolist() == [50.0, 200.0]
+    np.testing.assert_allclose(
+        table["bound_theory"], [cramer_rao(theory, [200.0], snr=s)[0] for s in (50, 200)]
+    )
+    np.testing.assert_allclose(table["bound_model"], 2 * table["bound_theory"])
+    scattered = [2 * cramer_rao(theory, [200.0], snr=1 / np.hypot(1 / s, 0.02))[0] for s in (50, 200)]
+    np.testing.assert_allclose(table["bound_model_with_scatter"], scattered)
+    np.testing.assert_allclose(table["measured_over_theory"] * table["bound_theory"], table["measured"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from labeltransfer.validation.shift import linear_response, recovery, shift_abundance
+from labeltransfer.validation.shift import linear_response, recovery, shift_abundance, shift_table
 
 
 def test_one_abundance_is_shifted_and_the_input_stays(rng):
@@ -63,3 +63,17 @@ def test_a_label_without_gradient_answers_to_nothing_and_one_inferred_not_to_its
     response = linear_response(model, np.array([iron, 0.0 * nickel, nickel]))
     np.testing.assert_allclose(response[1], 0.0, atol=1e-10)
     np.testing.assert_allclose(response[:, 2], 0.0, atol=1e-10)
+
+
+def test_shifts_are_told_label_by_label():
+    stars = Table({"id": ["a0", "b0", "c0", "a1", "b1", "c1"], "star": list("abcabc")})
+    stars["label"], stars["shift"] = [""] * 3 + ["mg_h"] * 3, [0.0] * 3 + [0.2] * 3
+    found = stars[["id"]][::-1].copy()
+    found["teff"] = [9000.0, 4500.0, 4500.0, 4500.0, 4500.0, 4500.0]
+    found["mg_h"] = [9.0, 0.15, 0.15, 0.0, 0.0, 0.0]
+    found["ni_h"] = [9.0, -0.05, -0.05, 0.0, 0.0, 0.0]
+    found["converged"] = found["teff"] < 5000
+    (row,) = shift_table(stars, found, ["teff", "mg_h", "ni_h"]).to_dict("records")
+    assert (row["label"], row["shift"], row["n"]) == ("mg_h", 0.2, 2)
+    assert row["recovered_fraction"] == pytest.approx(0.75)
+    assert (row["largest_leak"], row["leaks_to"]) == (pytest.approx(-0.25), "ni_h")

@@ -107,6 +107,25 @@ def assemble(survey_ids, reference_ids, rejected, fates):
     return Ledger(ids, outcome, list(numbers))
 
 
+def input_ids(taken, rejected, catalog):
+    """Ids of all rows of an input catalogue.
+
+    Parameters
+    ----------
+    taken : (n,) bytes array
+        Of the rows that the workflow took.
+    rejected : Table
+        `id` and `catalog`, bytes, of those that it could not read.
+    catalog : {"survey", "reference"}
+
+    Returns
+    -------
+    bytes array
+    """
+    lost = np.asarray(rejected["id"])[np.asarray(rejected["catalog"]) == catalog.encode()]
+    return np.concatenate([np.asarray(taken), lost])
+
+
 def ledger_blocks(ledger, block=None):
     """Lines of a ledger as tables.
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from astropy.table import Table
 
 
 class Index(NamedTuple):
@@ -27,6 +28,23 @@ def index_ids(ids):
     ids = text_bytes(ids)
     rows = np.argsort(ids, kind="stable")
     return Index(ids[rows], rows)
+
+
+class Indexed(NamedTuple):
+    """A table, and where each of its ids stands in it; `indexed` makes it."""
+
+    table: Table
+    index: Index
+
+
+def indexed(table, name):
+    """A table with the index of the ids in one of its columns."""
+    return Indexed(table, index_ids(table[name]))
+
+
+def looked_up(stars, ids):
+    """Rows of an `Indexed` table by their ids, one for each; errors as for `rows_of`."""
+    return stars.table[rows_of(stars.index, ids)]
 
 
 def rows_of(ids, wanted):
@@ -109,25 +127,6 @@ def _find(index, wanted):
         return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
     place = np.minimum(np.searchsorted(index.ids, wanted), len(index.ids) - 1)
     return place, index.ids[place] == wanted
-
-
-def chunk_rows(n, item):
-    """Rows of one part of a table, as a slice.
-
-    Parameters
-    ----------
-    n : int
-        Rows of the table.
-    item : str
-        ``2-of-4``: parts count from 1; their sizes differ by one at most.
-
-    Returns
-    -------
-    slice
-    """
-    part, parts = (int(number) for number in item.split("-of-"))
-    edges = np.linspace(0, n, parts + 1).round().astype(int)
-    return slice(edges[part - 1], edges[part])
 
 
 def label_columns(stars, names):

@@ -11,6 +11,7 @@ from astropy.table import hstack
 from labeltransfer.catalogs.cuts import apply_cuts
 from labeltransfer.catalogs.distance import label_distance
 from labeltransfer.catalogs.enough import HELD_OUT
+from labeltransfer.catalogs.rows import among, index_ids
 from labeltransfer.catalogs.splits import train_test_split
 from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.files.tables import read_table
@@ -205,6 +206,24 @@ def left_out_blocks(path, choice, block):
     for rows in _row_blocks((choice.code != 0) & (choice.code != SURVEY_REASONS.index(TRAINED)), block):
         names = read_table(path, ["spectrum_id"], rows)["spectrum_id"]
         yield rejected_rows(names, "survey", STAGE, reasons[choice.code[rows]])
+
+
+def held_out_spectra(rejected, matches):
+    """Spectra of the stars whose reference labels were kept from training.
+
+    Parameters
+    ----------
+    rejected : iterable of Table
+        Rows that the selection left out, texts as bytes.
+    matches : Table
+        `reference_id` and `spectrum_id` of the matched stars, bytes.
+
+    Returns
+    -------
+    Index
+    """
+    names = [np.asarray(block["id"])[np.asarray(block["reason"]) == HELD_OUT.encode()] for block in rejected]
+    return index_ids(matches["spectrum_id"][among(np.concatenate(names), matches["reference_id"])])
 
 
 def _row_blocks(mask, block):

@@ -127,3 +127,8 @@ def divide(snr, train_snr, test_snr):
     train = snr > train_snr
     test = ~train & (snr >= test_snr[0]) & (snr <= test_snr[1])
     return train, np.select([train, test], ["", TEST], UNUSED).astype("U64")
+
+
+def clip_reason(n_sigma):
+    """Why stars that a model does not give back are not trained on."""
+    return f"differs from the model by more than {n_sigma:g} times the scatter"

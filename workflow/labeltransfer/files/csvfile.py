@@ -26,6 +26,14 @@ def write_csv(frame, path):
         safe.to_csv(temporary, index=False, na_rep="nan", lineterminator="\n")
 
 
+def read_chosen(path, column):
+    """The number in the row of a table that its column `chosen` marks: a ridge or a strength."""
+    import pandas as pd  # late, as above
+
+    table = pd.read_csv(path)
+    return float(table[column][table["chosen"]].iloc[0])
+
+
 def _inert_text(value):
     if not isinstance(value, str):
         return value

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from astropy.table import Column
 
 from labeltransfer.catalogs.enough import CALIBRATION_STARS
 from labeltransfer.files.atomic import atomic_path
@@ -293,16 +294,82 @@ def _contradicted(residual, formal, reference_error):
     return False
 
 
-def reference_error(table, name):
-    """Errors of the reference labels; 0 where the reference survey gives none."""
-    if f"{name}_apogee_err" not in table.colnames:
+def reference_error(table, column):
+    """Errors (n,) of a column of reference labels; 0 where the reference survey gives none."""
+    if f"{column}_err" not in table.colnames:
         return np.zeros(len(table))
-    return np.nan_to_num(np.asarray(table[f"{name}_apogee_err"], dtype=float))
+    return np.nan_to_num(np.asarray(table[f"{column}_err"], dtype=float))
 
 
-def with_bootstrap(labels, names):
-    """Labels with errors of the model, which are zero where the study has no bootstrap models."""
+def bootstrap_error(labels, name):
+    """Scatter of a label between bootstrap models (n,); 0 where the study has none."""
+    column = f"{name}_bootstrap"
+    return np.asarray(labels[column], dtype=float) if column in labels.colnames else np.zeros(len(labels))
+
+
+def fit_calibrations(table, names, here, reference, good):
+    """Calibration of each label from stars whose labels are known.
+
+    Parameters
+    ----------
+    table : Table
+        With `snr`; for each label `<label><here>` and its formal error `<label><here>_err`; `<label><reference>`,
+        perhaps with its error; perhaps `<label>_bootstrap`.
+    names : sequence of str
+        Labels.
+    here, reference : str
+        Ends of the names of columns: of labels from models that had not seen the stars, and of reference labels.
+    good : (n,) bool array
+        Stars to fit.
+
+    Returns
+    -------
+    dict of str to Calibration
+        By label.
+
+    Raises
+    ------
+    ValueError
+        As `fit_calibration`.
+    """
+    return {
+        name: fit_calibration(
+            np.asarray(table[name + here] - table[name + reference], dtype=float)[good],
+            np.asarray(table[f"{name}{here}_err"], dtype=float)[good],
+            reference_error(table, name + reference)[good],
+            np.asarray(table["snr"])[good],
+            bootstrap_error(table, name)[good],
+        )
+        for name in names
+    }
+
+
+def calibrated(labels, names, calibrations, at_zero=True):
+    """Labels with calibrated errors, at the zero point of the reference labels.
+
+    Parameters
+    ----------
+    labels : Table
+        With `<label>`, `<label>_err`, perhaps `<label>_bootstrap`, and `snr`; it stays as it is.
+    names : sequence of str
+        Labels.
+    calibrations : mapping of str to Calibration
+        By label.
+    at_zero : bool, optional
+        False leaves the zero points as they are.
+
+    Returns
+    -------
+    Table
+        With columns `<label>_total` besides.
+    """
+    labels = labels.copy(copy_data=False)
     for name in names:
-        if f"{name}_bootstrap" not in labels.colnames:
-            labels[f"{name}_bootstrap"] = np.zeros(len(labels))
+        calibration, unit = calibrations[name], labels[name].unit
+        labels[f"{name}_total"] = apply_calibration(
+            labels[f"{name}_err"], calibration, bootstrap_error(labels, name)
+        )
+        if at_zero:
+            values = np.asarray(labels[name], dtype=float) - zero_point(labels["snr"], calibration)
+            labels.replace_column(name, Column(values, unit=unit))
     return labels

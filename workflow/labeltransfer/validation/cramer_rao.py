@@ -1,6 +1,14 @@
 """The Cramer-Rao bound: the best precision of labels that spectra of given noise allow (Ting et al. 2017)."""
 
+from typing import NamedTuple
+
 import numpy as np
+import pandas as pd
+
+from labeltransfer.validation.calibration import reference_error
+from labeltransfer.validation.statistics import bias_and_scatter
+
+_WINDOW = 1.25  # stars of about an S/N: within this factor of it
 
 
 def cramer_rao(gradients, steps, *, ivar=None, snr=None, scatter=None):
@@ -62,3 +70,100 @@ def cramer_rao(gradients, steps, *, ivar=None, snr=None, scatter=None):
         lost = (left[:, free] ** 2).sum(axis=1) + np.maximum(0.0, 1.0 - (left**2).sum(axis=1)) > 1e-8
         bound[useful] = np.where(lost, np.inf, np.sqrt(variance) * np.abs(steps[useful]) / length[useful])
     return bound
+
+
+class Measured(NamedTuple):
+    """Scatter of a label of test stars of about an S/N; NaN where there are none.
+
+    Attributes
+    ----------
+    n : int
+        Stars.
+    scatter : float
+        As measured.
+    own : float
+        Without the errors of the reference labels.
+    noise : float
+        Noise over what the survey states, from the reduced chi2.
+    """
+
+    n: int
+    scatter: float
+    own: float
+    noise: float
+
+
+def measured_near(table, name, snr):
+    """Scatter of the test stars whose S/N is within a factor of 1.25 of one.
+
+    Parameters
+    ----------
+    table : Table
+        From `labeltransfer.validation.comparisons.method_comparison`.
+    name : str
+        Label.
+    snr : float
+
+    Returns
+    -------
+    Measured
+    """
+    here = np.asarray(table["snr"])
+    near = np.asarray(table["test"]) & np.asarray(table["converged_prior"])
+    near &= (here > snr / _WINDOW) & (here < snr * _WINDOW)
+    residual = np.asarray(table[f"{name}_prior"] - table[f"{name}_apogee"], dtype=float)[near]
+    _, scatter = bias_and_scatter(residual, "clipped")
+    if not near.any():
+        return Measured(0, scatter, np.nan, np.nan)
+    own = scatter**2 - np.mean(reference_error(table, f"{name}_apogee")[near] ** 2)
+    noise = np.sqrt(np.median(table["reduced_chi2_prior"][near]))
+    return Measured(near.sum(), scatter, np.sqrt(own) if own > 0 else np.nan, noise)
+
+
+def bounds_table(gradients, comparison, steps, all_snr):
+    """The bound of every label at several S/N, and how far above it the measured scatter is.
+
+    Parameters
+    ----------
+    gradients : Table
+        Of p pixels: `ivar` of the training spectra, whose dependence on wavelength the noise has; `theory` and
+        `prior`, gradient spectra per step; `scatter_prior`.
+    comparison : Table
+        From `labeltransfer.validation.comparisons.method_comparison`.
+    steps : mapping of str to float
+        By label, in the order of the gradients.
+    all_snr : sequence of float
+
+    Returns
+    -------
+    DataFrame
+        A row for each S/N and label.
+    """
+    ivar = np.asarray(gradients["ivar"], dtype=float)
+    typical = np.median(np.sqrt(ivar[ivar > 0]))
+    theory, prior = np.asarray(gradients["theory"]).T, np.asarray(gradients["prior"]).T
+    size, scatter, rows = list(steps.values()), np.asarray(gradients["scatter_prior"]), []
+    for snr in all_snr:
+        noise = ivar * (snr / typical) ** 2
+        of_theory = cramer_rao(theory, size, ivar=noise)
+        of_model = cramer_rao(prior, size, ivar=noise)
+        scattered = cramer_rao(prior, size, ivar=noise, scatter=scatter)
+        for j, name in enumerate(steps):
+            measured = measured_near(comparison, name, snr)
+            rows.append(
+                {
+                    "label": name,
+                    "snr": snr,
+                    "bound_theory": of_theory[j],
+                    "bound_model": of_model[j],
+                    "bound_model_with_scatter": scattered[j],
+                    "noise_over_stated": measured.noise,
+                    "n": measured.n,
+                    "measured": measured.scatter,
+                    "measured_without_reference_errors": measured.own,
+                    "measured_over_theory": measured.scatter / of_theory[j],
+                    "measured_over_model": measured.scatter / of_model[j],
+                    "own_over_theory_at_true_noise": measured.own / (of_theory[j] * measured.noise),
+                }
+            )
+    return pd.DataFrame(rows)

@@ -74,3 +74,36 @@ def measured_flags(correlation, values, errors, training, threshold):
     flags |= np.where((np.asarray(values) >= low) & (np.asarray(values) <= high), 0, 2)
     flags |= np.where(np.asarray(errors) <= np.std(training), 0, 4)
     return flags.astype(np.int16)
+
+
+def with_measured_flags(labels, names, training, threshold):
+    """Labels with a column `<label>_flag` of `MEASURED_FLAGS` for each label.
+
+    Parameters
+    ----------
+    labels : Table
+        With `<label>`, `<label>_err` and `<label>_correlation`; it stays as it is.
+    names : sequence of str
+        Labels.
+    training : Table
+        Labels of the stars that the model was trained on.
+    threshold : float
+        As for `measured_flags`.
+
+    Returns
+    -------
+    Table
+    """
+    labels = labels.copy(copy_data=False)
+    for name in names:
+        values, errors, known = (
+            np.asarray(column, dtype=float)
+            for column in (labels[name], labels[f"{name}_err"], training[name])
+        )
+        labels[f"{name}_flag"] = measured_flags(
+            labels[f"{name}_correlation"], values, errors, known, threshold
+        )
+        labels[f"{name}_flag"].description = "; ".join(
+            f"{bit}: {text}" for bit, text in MEASURED_FLAGS.items()
+        )
+    return labels

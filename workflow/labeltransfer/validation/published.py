@@ -44,6 +44,11 @@ def read_published(path):
     return table
 
 
+def wanted_of(published):
+    """Quantities and labels {(quantity, label)} of a table of published numbers."""
+    return set(zip(published["quantity"], published["label"], strict=True))
+
+
 def published_vs_here(published, measured, archive_kind):
     """Set published numbers beside the ones measured here.
 

@@ -9,6 +9,9 @@ theory's spectra of them, to first order, which needs gradients alone.
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+
+from labeltransfer.catalogs.rows import label_columns, rows_of
 
 
 class Recovery(NamedTuple):
@@ -145,3 +148,49 @@ def linear_response(gradients, truth, ivar=None, scatter=None):
     unit = gradients[:, known] * root / np.where(length > 0, length, 1.0)[:, None]
     found = np.linalg.lstsq(unit.T, (truth[:, known] * root).T, rcond=1e-10)[0]
     return (found / np.where(length > 0, length, np.inf)[:, None]).T
+
+
+def shift_table(stars, found, names):
+    """How much of each shift the labels show, and which other abundance moved most.
+
+    Parameters
+    ----------
+    stars : Table
+        Spectra: `id`, `star`, and the `label` that was shifted and by how much (`shift`; 0 for none).
+    found : Table
+        Their labels, by `id`, and whether they `converged`.
+    names : sequence of str
+        Labels.
+
+    Returns
+    -------
+    DataFrame
+        A row for each label and shift.
+    """
+    values = label_columns(found, names)
+    values[~np.asarray(found["converged"])] = np.nan
+    values = values[rows_of(found["id"], stars["id"])]
+    label, shift = np.asarray(stars["label"]), np.asarray(stars["shift"])
+    base = {star: values[row] for row, star in enumerate(stars["star"].tolist()) if shift[row] == 0}
+    abundances = [name.endswith("_h") for name in names]
+    rows = []
+    for name, size in sorted(set(zip(label.tolist(), shift.tolist(), strict=True)) - {("", 0.0)}):
+        here = np.flatnonzero((label == name) & (shift == size) & np.isin(stars["star"], list(base)))
+        number = names.index(name)
+        before = np.array([base[star] for star in stars["star"][here].tolist()]).reshape(-1, len(names))
+        result = recovery(values[here], before, size, number)
+        others = np.where(abundances, np.abs(result.leak), 0.0)
+        others[number] = 0.0
+        most = int(np.argmax(np.nan_to_num(others)))
+        rows.append(
+            {
+                "label": name,
+                "shift": size,
+                "recovered_fraction": result.fraction,
+                "error": result.error,
+                "n": result.n,
+                "largest_leak": result.leak[most],
+                "leaks_to": names[most],
+            }
+        )
+    return pd.DataFrame(rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from labeltransfer.catalogs.rows import chunk_rows
+from labeltransfer.files.chunks import chunk_rows
 from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.provenance import provenance, sha256
 from labeltransfer.files.tables import count_rows, read_table, write_table

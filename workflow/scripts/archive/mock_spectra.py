@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from labeltransfer.catalogs.rows import chunk_rows
 from labeltransfer.files.atomic import atomic_path
+from labeltransfer.files.chunks import chunk_rows
 from labeltransfer.mock.universe import draw_universe, mock_release, release_visits, write_spectra
 from labeltransfer.runtime import job
 from labeltransfer.synthesis.model_spectra import read_model_spectra

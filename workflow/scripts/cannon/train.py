@@ -11,19 +11,17 @@ from labeltransfer.models.cannon import train
 from labeltransfer.models.clip import train_with_clip
 from labeltransfer.models.files import save_model
 from labeltransfer.models.starts import read_starts, spread_starts
-from labeltransfer.runtime import job
+from labeltransfer.runtime import blamed_on, job
 from labeltransfer.spectra.store import read_stores
 
 
 def check(snakemake, trained, lost):
     """End the job, before it has trained for long, where there are stars too few for all that follows."""
-    name = snakemake.wildcards.study
     # Not a parameter: the model does not depend on what is done with it.
-    study, seed = snakemake.config["studies"][name], snakemake.config["seed"]
-    try:
-        check_trainable(len(np.unique(trained["star"])), lost, study, f"studies.{name}", seed)
-    except ValueError as error:
-        raise SystemExit(f"{snakemake.input.stars}: {error}") from None
+    name, config = snakemake.wildcards.study, snakemake.config
+    n_star = len(np.unique(trained["star"]))
+    with blamed_on(snakemake.input.stars):
+        check_trainable(n_star, lost, config["studies"][name], f"studies.{name}", config["seed"])
 
 
 def main(snakemake):

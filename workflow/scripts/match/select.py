@@ -18,7 +18,7 @@ from labeltransfer.catalogs.selection import (
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.files.tables import BLOCK, count_rows, read_table, write_blocks, write_table
-from labeltransfer.runtime import job
+from labeltransfer.runtime import blamed_on, job
 
 
 def main(snakemake):
@@ -33,10 +33,8 @@ def main(snakemake):
     where = f"studies.{snakemake.wildcards.study}"
     # Not a parameter: what follows from the set here does not follow from how it is used.
     study = snakemake.config["studies"][snakemake.wildcards.study]
-    try:
+    with blamed_on(inputs.matches):
         check_reference_set(chosen, reasons, count_rows(inputs.reference), study, where, params.seed)
-    except ValueError as error:
-        raise SystemExit(f"{inputs.matches}: {error}") from None
     rejected = rejected_rows(pairs["reference_id"][~keep], "reference", STAGE, reasons[~keep])
 
     distances = np.full(len(stars), np.nan)

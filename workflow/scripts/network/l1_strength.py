@@ -1,16 +1,14 @@
 """Choose the strength of the L1 penalty: the one whose networks have gradients closest to theory."""
 
-import numpy as np
 import pandas as pd
 
 from labeltransfer.catalogs.rows import label_columns
-from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.csvfile import read_chosen, write_csv
 from labeltransfer.files.tables import read_table
-from labeltransfer.models.network import NetworkOptions, train_network
+from labeltransfer.models.network import NetworkOptions, even_pixels, train_network
 from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
-from labeltransfer.validation.choices import chosen
 from labeltransfer.validation.gradient_correlation import closeness
 
 
@@ -20,8 +18,7 @@ def main(snakemake):
     names, settings = tuple(params.labels), params.network["l1"]
     training, theory = read_stores([inputs.training]), read_table(inputs.theory)
     labels = label_columns(training.stars, names)
-    n_pix = len(training.wavelength)
-    pixels = np.linspace(0, n_pix - 1, min(settings["pixels"], n_pix)).astype(int)
+    pixels = even_pixels(len(training.wavelength), settings["pixels"])
     prior = prior_of(theory, names).at(pixels)
     rows = []
     for strength in settings["strengths"]:
@@ -32,7 +29,7 @@ def main(snakemake):
             names,
             options=NetworkOptions(
                 hidden=params.network["hidden"],
-                ridge=chosen(inputs.ridge, "ridge"),
+                ridge=read_chosen(inputs.ridge, "ridge"),
                 l1=strength,
                 n_iterations=params.network["comparison_iterations"],
                 seed=params.seed,

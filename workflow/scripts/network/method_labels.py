@@ -1,11 +1,12 @@
 """Label all stars of a sample with one of the models that are compared."""
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table, hstack, vstack
 
 from labeltransfer.catalogs.rows import label_columns
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import write_table
+from labeltransfer.models.columns import label_table
 from labeltransfer.models.files import load_model
 from labeltransfer.models.starts import spread_starts
 from labeltransfer.runtime import job
@@ -18,19 +19,16 @@ def main(snakemake):
     """Write the labels."""
     inputs, params = snakemake.input, snakemake.params
     model = load_model(inputs.model)
-    names = model.label_names
+    names, units = model.label_names, {name: label["unit"] for name, label in params.labels.items()}
     starts = spread_starts(label_columns(read_stores([inputs.training]).stars, names))
     tables = []
     for path in inputs.stores:
         for block in iterate(path, BLOCK):
             found = model.label(block.flux, block.ivar, starts=starts, threads=snakemake.threads)
-            table = Table({"id": block.stars["id"], "converged": found.converged})
-            table["reduced_chi2"] = found.reduced_chi2
-            for number, name in enumerate(names):
-                table[name] = found.labels[:, number]
-                table[f"{name}_err"] = np.sqrt(found.covariance[:, number, number])
-                table[name].unit = table[f"{name}_err"].unit = params.labels[name]["unit"]
-            tables.append(table)
+            about = {name: getattr(found, name) for name in ("converged", "reduced_chi2")}
+            tables.append(
+                hstack([Table({"id": block.stars["id"], **about}), label_table(found, names, units)])
+            )
     table = vstack(tables, metadata_conflicts="silent")
     print(f"{len(table)} spectra, {np.count_nonzero(table['converged'])} converged")
     write_table(

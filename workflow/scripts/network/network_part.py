@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from labeltransfer.catalogs.rows import chunk_rows, label_columns
+from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.files.chunks import chunk_rows
+from labeltransfer.files.csvfile import read_chosen
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import save_model
@@ -12,7 +14,6 @@ from labeltransfer.models.network import NetworkOptions, join_networks, sample_p
 from labeltransfer.models.priors import prior_of
 from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.store import read_stores
-from labeltransfer.validation.choices import chosen
 
 PIECE = 128  # pixels between two looks at the progress
 
@@ -26,8 +27,8 @@ def main(snakemake):
     prior = prior_of(theory, names, **(params.network["prior"] if method == "prior" else {}))
     options = NetworkOptions(
         hidden=params.network["hidden"],
-        ridge=chosen(inputs.ridge, "ridge"),
-        l1=chosen(inputs.strength, "strength") if method == "l1" else 0.0,
+        ridge=read_chosen(inputs.ridge, "ridge"),
+        l1=read_chosen(inputs.strength, "strength") if method == "l1" else 0.0,
         n_iterations=params.network["iterations" if method == "prior" else "comparison_iterations"],
         seed=params.seed,
     )

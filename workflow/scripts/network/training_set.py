@@ -4,28 +4,23 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.enough import CLIPPED, UNREAD, check_network
-from labeltransfer.catalogs.rows import rows_of
-from labeltransfer.catalogs.splits import TEST, UNUSED, divide
+from labeltransfer.catalogs.rows import label_columns, rows_of
+from labeltransfer.catalogs.splits import TEST, UNUSED, clip_reason, divide
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models import cannon
 from labeltransfer.models.clip import train_with_clip
-from labeltransfer.runtime import job
+from labeltransfer.runtime import blamed_on, job
 from labeltransfer.spectra.store import read_stores, write_store
 
 
 def check(snakemake, reason, lost):
     """End the job where there are stars too few for all that follows."""
-    name = snakemake.wildcards.study
     # Not a parameter: the stars do not depend on what is done with them.
-    study = snakemake.config["studies"][name]
-    lost |= {UNUSED: np.count_nonzero(reason == UNUSED)}
-    try:
-        check_network(
-            np.count_nonzero(reason == ""), np.count_nonzero(reason == TEST), lost, study, f"studies.{name}"
-        )
-    except ValueError as error:
-        raise SystemExit(f"{snakemake.input.stars}: {error}") from None
+    name, studies = snakemake.wildcards.study, snakemake.config["studies"]
+    train, test, unused = (np.count_nonzero(reason == kind) for kind in ("", TEST, UNUSED))
+    with blamed_on(snakemake.input.stars):
+        check_network(train, test, lost | {UNUSED: unused}, studies[name], f"studies.{name}")
 
 
 def main(snakemake):
@@ -35,14 +30,11 @@ def main(snakemake):
     spectra, stars = read_stores(inputs.stores), read_table(inputs.stars)
     unread = len(stars) - len(spectra.stars)
     stars = stars[rows_of(stars["spectrum_id"], spectra.stars["id"])]
-    labels = np.column_stack([np.asarray(stars[name], dtype=float) for name in names])
-    train, reason = divide(
-        np.asarray(spectra.stars["snr"]), params.network["train_snr"], params.network["test_snr"]
-    )
+    labels, snr = label_columns(stars, names), np.asarray(spectra.stars["snr"])
+    train, reason = divide(snr, params.network["train_snr"], params.network["test_snr"])
     check(snakemake, reason, {UNREAD: unread})
     # A model that is linear in the labels cannot follow the outliers it is to find.
-    rows = np.flatnonzero(train)
-    n_sigma = params.model["clip"]
+    rows, n_sigma = np.flatnonzero(train), params.model["clip"]
     _, keep, _ = train_with_clip(
         cannon.train,
         spectra.flux[rows],
@@ -54,15 +46,14 @@ def main(snakemake):
         threads=snakemake.threads,
     )
     train[rows[~keep]] = False
-    reason[rows[~keep]] = f"differs from the model by more than {n_sigma:g} times the scatter"
+    reason[rows[~keep]] = clip_reason(n_sigma)
     check(snakemake, reason, {UNREAD: unread, CLIPPED: np.count_nonzero(~keep)})
     for text in np.unique(reason):
         print(f"{np.count_nonzero(reason == text)} stars: {text or 'training'}")
 
     settings = {"labels": params.labels, "network": params.network, "clip": n_sigma}
     meta = provenance(settings, list(inputs), params.code)
-    table = Table({"id": spectra.stars["id"], "trained": train, "reason": reason})
-    table["snr"] = spectra.stars["snr"]
+    table = Table({"id": spectra.stars["id"], "trained": train, "reason": reason, "snr": snr})
     for number, name in enumerate(names):
         table[name] = labels[:, number]
         if f"{name}_err" in stars.colnames:

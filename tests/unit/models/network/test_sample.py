@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from labeltransfer.models.files import load_model, save_model
-from labeltransfer.models.network import STATUS, NetworkOptions, sample_pixels, train_sample
+from labeltransfer.models.network import STATUS, NetworkOptions, even_pixels, sample_pixels, train_sample
 from labeltransfer.validation.gradient_correlation import gradient_correlation
 from tests.unit.models.network.stars import NAMES, POINT, STEPS, mock_stars, same, train
 
@@ -12,6 +12,11 @@ from tests.unit.models.network.stars import NAMES, POINT, STEPS, mock_stars, sam
 def sample(flux, ivar, labels, chosen, **options):
     options = NetworkOptions(**{"hidden": 10, "ridge": 1e-2} | options)
     return train_sample(flux, ivar, labels, NAMES, chosen, options=options)
+
+
+def test_even_pixels_reach_both_ends():
+    assert even_pixels(101, 5).tolist() == [0, 25, 50, 75, 100]
+    assert even_pixels(3, 5).tolist() == [0, 1, 2]
 
 
 def test_sample_is_even_pixels_and_a_window():

@@ -19,7 +19,7 @@ from labeltransfer.models.network.model import (
 )
 from labeltransfer.models.network.options import FORMS, GradientPrior, NetworkOptions
 from labeltransfer.models.network.ridge import RidgeChoice, RidgeTrial, choose_ridge
-from labeltransfer.models.network.sample import sample_pixels, train_sample
+from labeltransfer.models.network.sample import even_pixels, sample_pixels, train_sample
 from labeltransfer.models.network.train import train_network
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "RidgeChoice",
     "RidgeTrial",
     "choose_ridge",
+    "even_pixels",
     "join_networks",
     "label_network",
     "predict_network",

@@ -8,6 +8,11 @@ from labeltransfer.models.network.model import STATUS
 from labeltransfer.models.network.train import train_network
 
 
+def even_pixels(n_pix, n_even):
+    """Numbers of `n_even` pixels spread evenly over `n_pix`; of all if there are fewer."""
+    return np.linspace(0, n_pix - 1, min(n_even, n_pix)).astype(int)
+
+
 def sample_pixels(wavelength, n_even, window):
     """Evenly spread pixels, and all those of a window.
 
@@ -26,7 +31,7 @@ def sample_pixels(wavelength, n_even, window):
     """
     wavelength = np.asarray(wavelength)
     chosen = (wavelength >= window[0]) & (wavelength <= window[1])
-    chosen[np.linspace(0, len(wavelength) - 1, min(n_even, len(wavelength))).astype(int)] = True
+    chosen[even_pixels(len(wavelength), n_even)] = True
     return chosen
 
 

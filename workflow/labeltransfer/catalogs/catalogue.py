@@ -1,0 +1,91 @@
+"""Table 1 of Ho et al. 2017: the catalogue of labels, with errors of several kinds, flags and positions."""
+
+import numpy as np
+from astropy.table import Table
+
+OUTSIDE, CLIPPED, LOW_SNR, HELD_OUT = 1, 2, 4, 8
+LOWEST_SNR = 10.0
+FLAGS = {
+    OUTSIDE: "labels lie outside the reference set (novelty above 1)",
+    CLIPPED: "clipped from the reference set",
+    LOW_SNR: "S/N below 10",
+    HELD_OUT: "held out from training",
+}
+# Columns of a label and what they hold; its own column says how its zero point was found.
+_ERRORS = {
+    "_err": "formal error",
+    "_total": "error calibrated on held-out stars",
+    "_bootstrap": "scatter between bootstrap models",
+}
+
+
+def catalogue_rows(kept, names, about_labels="from the survey spectrum"):
+    """Rows of the catalogue.
+
+    Parameters
+    ----------
+    kept : labeltransfer.catalogs.fates.Kept
+        Its labels hold, besides what the rule `label` wrote, `<label>_total` (calibrated error) and, for models that
+        are compared with theory, `<label>_correlation` and `<label>_flag`.
+    names : sequence of str
+        Labels.
+    about_labels : str, optional
+        Description of the columns of labels.
+
+    Returns
+    -------
+    Table
+    """
+    labels, stars = kept.labels, kept.stars
+    table = Table()
+    table["spectrum_id"] = labels["id"]
+    for name in ("obsid", "ra", "dec"):
+        table[name] = stars[name]
+    table["ra"].unit = table["dec"].unit = "deg"
+    for suffix, text in {"": about_labels, **_ERRORS}.items():
+        for name in names:
+            if name + suffix in labels.colnames:
+                _add(table, name + suffix, labels[name + suffix], text, labels[name].unit)
+    for name, values, text in (
+        ("reduced_chi2", labels["reduced_chi2"], None),
+        ("snr", labels["snr"], "median of flux / error over the good pixels"),
+        ("snr_g", labels["snr_g"], None),
+        ("label_distance", stars["distance"], "Eq. 7, survey pipeline labels to the reference set"),
+        (
+            "novelty",
+            labels["novelty"],
+            "distance of the labels here from the reference set; above 1 extrapolates",
+        ),
+    ):
+        _add(table, name, values, text)
+    table["reference"], table["trained"] = kept.in_reference, kept.trained
+    table["flags"] = quality_flags(kept)
+    table["flags"].description = _meaning(FLAGS)
+    for name in names:
+        if f"{name}_correlation" in labels.colnames:
+            text = "of the model's and theory's gradients for this star"
+            _add(table, f"{name}_correlation", labels[f"{name}_correlation"], text)
+            table[f"{name}_flag"] = labels[f"{name}_flag"]
+    return table
+
+
+def quality_flags(kept):
+    """Bits of `FLAGS` (n,) int32 of stars that the catalogue takes."""
+    flags = np.zeros(len(kept.labels), dtype=np.int32)
+    flags[~(np.asarray(kept.labels["novelty"], dtype=np.float32) <= 1)] |= OUTSIDE
+    flags[kept.clipped] |= CLIPPED
+    flags[~(np.asarray(kept.labels["snr"], dtype=np.float32) >= LOWEST_SNR)] |= LOW_SNR
+    flags[kept.in_reference & ~kept.trained & ~kept.clipped] |= HELD_OUT
+    return flags
+
+
+def _add(table, name, values, text, unit=None):
+    table[name] = np.asarray(values, dtype=float).astype(np.float32)
+    if unit is not None:
+        table[name].unit = unit
+    if text is not None:
+        table[name].description = text
+
+
+def _meaning(flags):
+    return "; ".join(f"{bit}: {text}" for bit, text in flags.items())

@@ -1,0 +1,163 @@
+"""Bias, scatter and z-scores of labels, by groups of stars: the tables that a validation prints."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.validation.calibration import (
+    apply_calibration,
+    bootstrap_error,
+    reference_error,
+    zero_point,
+)
+from labeltransfer.validation.statistics import comparison, z_width
+
+SNR_EDGES = (30.0, 50.0, 100.0, 200.0)  # of test stars
+_CALIBRATED = "prior"  # the method whose errors are calibrated
+
+
+def cross_validation_summary(table, names, calibrations, min_snr):
+    """How well models find the labels of stars that they had not seen.
+
+    Parameters
+    ----------
+    table : Table
+        What the rule `cross_validate` wrote, perhaps with `<label>_bootstrap`.
+    names : sequence of str
+        Labels.
+    calibrations : mapping of str to Calibration
+        By label.
+    min_snr : float
+        Of bright stars.
+
+    Returns
+    -------
+    DataFrame
+        A row for each scheme, S/N and label.
+    """
+    rows = []
+    for scheme, tested in (("fold", np.ones(len(table), dtype=bool)), ("split", table["in_test_20"])):
+        for lowest in (0.0, min_snr):
+            mask = tested & table["trained"] & table[f"converged_{scheme}"] & (table["snr"] > lowest)
+            for name in names:
+                here, reference = table[f"{name}_{scheme}"][mask], table[name][mask]
+                formal = np.asarray(table[f"{name}_{scheme}_err"][mask], dtype=float)
+                model_error = bootstrap_error(table, name)[mask]
+                total = apply_calibration(formal, calibrations[name], model_error)
+                at_zero = here - reference - zero_point(table["snr"][mask], calibrations[name])
+                rows.append(
+                    {
+                        "scheme": "k-fold" if scheme == "fold" else "80/20",
+                        "snr_above": lowest,
+                        "label": name,
+                        **comparison(here, reference)._asdict(),
+                        "median_formal_error": _median(formal),
+                        "z_width_formal": z_width(here - reference, formal),
+                        "z_width_calibrated": z_width(
+                            at_zero, np.hypot(total, reference_error(table, name)[mask])
+                        ),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def method_summary(table, pixels, names, calibrations):
+    """How well several methods find the labels of training stars and of test stars.
+
+    Parameters
+    ----------
+    table : Table
+        From `labeltransfer.validation.comparisons.method_comparison`.
+    pixels : mapping of str to int
+        Pixels that each method uses.
+    names : sequence of str
+        Labels.
+    calibrations : mapping of str to Calibration
+        By label, for the networks with a prior.
+
+    Returns
+    -------
+    DataFrame
+        A row for each method, group of stars and label.
+    """
+    snr = np.asarray(table["snr"])
+    groups = [("training", snr.min(), snr.max(), np.asarray(table["trained"]))]
+    for low, high in [(SNR_EDGES[0], SNR_EDGES[-1]), *pairwise(SNR_EDGES)]:
+        groups.append(("test", low, high, np.asarray(table["test"]) & (snr >= low) & (snr <= high)))
+    rows = []
+    for method, n_pix in pixels.items():
+        for group, low, high, chosen in groups:
+            mask = chosen & np.asarray(table[f"converged_{method}"])
+            for name in names:
+                here, reference = table[f"{name}_{method}"][mask], table[f"{name}_apogee"][mask]
+                formal = np.asarray(table[f"{name}_{method}_err"][mask], dtype=float)
+                row = {"method": method, "stars": group, "snr_from": low, "snr_to": high, "label": name}
+                row |= comparison(here, reference)._asdict()
+                row["reduced_chi2"] = _median(table[f"reduced_chi2_{method}"][mask])
+                row["pixels"] = n_pix
+                row["median_formal_error"] = _median(formal)
+                row["z_width_formal"] = z_width(here - reference, formal)
+                if method == _CALIBRATED:
+                    total = apply_calibration(formal, calibrations[name])
+                    total = np.hypot(total, reference_error(table, f"{name}_apogee")[mask])
+                    row["z_width_calibrated"] = z_width(here - reference, total)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def recovery_summary(catalogue, truth, columns, min_snr):
+    """How well the labels of a catalogue agree with the truth of the mock.
+
+    Parameters
+    ----------
+    catalogue : Table
+        With `spectrum_id`, `snr`, `novelty`, `reference`, `trained` and, for each label, `<label>`, `<label>_err`
+        and `<label>_total`.
+    truth : Table
+        With `spectrum_id`, for every star of the catalogue.
+    columns : mapping of str to str
+        Column of the truth of each label.
+    min_snr : float
+        Of bright stars.
+
+    Returns
+    -------
+    DataFrame
+        A row for each group of stars, S/N and label.
+    """
+    truth = truth[rows_of(truth["spectrum_id"], catalogue["spectrum_id"])]
+    survey, inside = ~np.asarray(catalogue["reference"]), np.asarray(catalogue["novelty"]) <= 1
+    groups = {
+        "survey": survey & inside,
+        "survey outside the reference set": survey & ~inside,
+        "reference": np.asarray(catalogue["trained"]),
+    }
+    rows = []
+    for group, chosen in groups.items():
+        for lowest in (0.0, min_snr):
+            mask = chosen & (np.asarray(catalogue["snr"]) > lowest)
+            for name, column in columns.items():
+                here, formal, total = (
+                    np.asarray(catalogue[name + suffix], dtype=float)[mask]
+                    for suffix in ("", "_err", "_total")
+                )
+                true = np.asarray(truth[column], dtype=float)[mask]
+                found = comparison(here, true)
+                rows.append(
+                    {
+                        "stars": group,
+                        "snr_above": lowest,
+                        "label": name,
+                        **found._asdict(),
+                        "bias_over_scatter": found.median / found.robust_scatter if found.n > 1 else np.nan,
+                        "z_width_formal": z_width(here - true, formal),
+                        "z_width_calibrated": z_width(here - true, total),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _median(values):
+    return np.median(values) if len(values) else np.nan
