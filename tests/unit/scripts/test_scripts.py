@@ -76,19 +76,6 @@ def test_every_script_is_documented_functions_and_a_guarded_main(root):
 # Fetching.
 
 
-def test_spectra_that_are_not_there_are_named_in_the_fetch_ledger(script, tmp_path):
-    (tmp_path / "plan").mkdir()
-    (tmp_path / "plan" / "here.fits.gz").write_bytes(b"12345")
-    stars = Table(
-        {"spectrum_id": ["here.fits", "gone.fits"], "path": ["plan/here.fits.gz", "plan/gone.fits.gz"]}
-    )
-    ledger = script("archive/fetch_spectra").spectra_at_hand(stars, tmp_path)
-    assert ledger["status"].tolist() == ["ok", "failed"]
-    assert ledger["reason"].tolist() == ["", "no such file"]
-    assert ledger["bytes"].tolist() == [5, -1]
-    assert ledger["path"][0] == str(tmp_path / "plan" / "here.fits.gz")
-
-
 @pytest.mark.parametrize("n_failed", [5, 6])
 def test_a_few_failures_are_reasons_and_many_fail_the_job(script, tmp_path, monkeypatch, n_failed):
     fetch_spectra = script("archive/fetch_spectra")
@@ -97,7 +84,7 @@ def test_a_few_failures_are_reasons_and_many_fail_the_job(script, tmp_path, monk
     reasons += [""] * (n - len(reasons))
     found = Table({"spectrum_id": [str(i) for i in range(n)], "reason": reasons})
     found["status"] = np.where(found["reason"] == "", "ok", "failed")
-    monkeypatch.setattr(fetch_spectra, "fetched_spectra", lambda *arguments: found)
+    monkeypatch.setattr(fetch_spectra, "fetched", lambda *arguments: found)
     write_table(Table({"spectrum_id": found["spectrum_id"]}), tmp_path / "stars.fits")
     fetch = step(
         {"stars": tmp_path / "stars.fits", "datasets": tmp_path / "stars.fits"},
@@ -115,16 +102,6 @@ def test_a_few_failures_are_reasons_and_many_fail_the_job(script, tmp_path, monk
         with pytest.raises(SystemExit, match=r"6 of 100 .* 'server answered 503': .* run again later"):
             fetch_spectra.main(fetch)
         assert not (tmp_path / "ledger.fits").exists()
-
-
-def test_figure_2_has_a_star_even_if_the_wanted_one_is_not_there(script, capsys):
-    stars = Table({"reference_id": ["x", "y", "z"], "snrg": [20.0, np.nan, 90.0]})
-    example_row = script("archive/fetch_example").example_row
-    assert example_row(stars, "y")["reference_id"] == "y"
-    assert example_row(stars, "2M0")["reference_id"] == "z"
-    assert "2M0 is not in the reference set" in capsys.readouterr().out
-    stars["snrg"] = np.nan
-    assert example_row(stars, None)["reference_id"] == "x"
 
 
 # Preparation and labels.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import numpy as np
-from astropy.table import vstack
+from astropy.table import Table, vstack
 
 from labeltransfer.files.content import TABLE_LIMIT
 from labeltransfer.files.download import FetchError, fetch_files, ledger_table
@@ -286,3 +286,33 @@ def _fetch_many(dataset, keys, filled, paths, folder, base_url, limits):
     fetched = fetch_files(wanted, folder, limits, token=_token(dataset), verify=verify_fits)
     both = vstack([fetched, ledger_table(unwanted)])
     return both[np.argsort(np.concatenate([np.flatnonzero(good), np.flatnonzero(~good)]))]
+
+
+def fetch_example(row, datasets, release, folder, settings):
+    """Fetch the combined APOGEE spectrum of one star.
+
+    Parameters
+    ----------
+    row : Row
+        As the stars of `fetch_aspcapstar`.
+    datasets : str or Path
+        The table of datasets.
+    release : str
+        Of APOGEE.
+    folder : str or Path
+        Where to.
+    settings : mapping
+        With `apogee_mirror` and `retries`.
+
+    Returns
+    -------
+    Path or None
+        None where it could not be had; the reason is printed.
+    """
+    limits = Limits(retries=settings["retries"])
+    how = {"base_url": settings["apogee_mirror"], "limits": limits}
+    (found,) = fetch_aspcapstar(Table(rows=[row]), read_datasets(datasets), release, folder, **how)
+    if found["status"] == "failed":
+        print(f"{row['reference_id']}: {found['reason']}")
+        return None
+    return Path(folder) / str(found["path"])

@@ -10,64 +10,39 @@ from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.runtime import job
+from labeltransfer.sources.example import example_row
 from labeltransfer.surveys.registry import get_reference
 
 
-def example_row(stars, wanted):
-    """The wanted star, or the reference star with the highest S/N where it is not in the set."""
-    ids = np.asarray(stars["reference_id"]).tolist()
-    if wanted in ids:
-        return stars[ids.index(wanted)]
-    print(f"{wanted} is not in the reference set; the star with the highest S/N stands in")
-    snr = np.asarray(stars["snrg"], dtype=float)
-    return stars[int(np.nanargmax(snr)) if np.isfinite(snr).any() else 0]
-
-
-def reference_spectrum(row, inputs, params, prefix=""):
-    """Wavelength and flux of the star in the reference survey; empty where there is no such spectrum."""
+def path_of(row, inputs, params, prefix):
+    """Where the spectrum lies; None where it cannot be had."""
     if params.source == "local":
-        return np.zeros(0), np.zeros(0)
-    if params.source == "public":
-        from labeltransfer.files.transfer import (
-            Limits,
-        )  # late: other archives do not wait for what asks servers
-        from labeltransfer.sources.public import fetch_aspcapstar, read_datasets
-
-        settings = params.archives["public"]
-        folder = located(Path(settings["folder"]) / params.releases["apogee"] / "aspcap", prefix)
-        ledger = fetch_aspcapstar(
-            Table(rows=[row]),
-            read_datasets(inputs.datasets),
-            params.releases["apogee"],
-            folder,
-            base_url=settings["apogee_mirror"],
-            limits=Limits(retries=settings["retries"]),
-        )
-        if ledger["status"][0] == "failed":
-            print(f"{row['reference_id']}: {ledger['reason'][0]}")
-            return np.zeros(0), np.zeros(0)
-        path = folder / str(ledger["path"][0])
-    else:
+        return None
+    if params.source == "mock":
         folder = located(Path("results/archive/mock") / params.releases["lamost"] / "aspcap", prefix)
-        path = folder / str(row["aspcap_path"])
-    try:
-        spectrum = get_reference("apogee").read_spectrum(path)
-    except ArchiveError as error:
-        print(error)
-        return np.zeros(0), np.zeros(0)
-    return np.asarray(spectrum[0]), np.asarray(spectrum[1])
+        return folder / str(row["aspcap_path"])
+    from labeltransfer.sources.public import fetch_example  # late: others do not wait for what asks servers
+
+    settings, release = params.archives["public"], params.releases["apogee"]
+    folder = located(Path(settings["folder"]) / release / "aspcap", prefix)
+    return fetch_example(row, inputs.datasets, release, folder, settings)
 
 
 def main(snakemake):
-    """Write wavelength and flux, and which star it is."""
+    """Write wavelength and flux, both empty where there is no such spectrum, and which star it is."""
     inputs, params = snakemake.input, snakemake.params
     row = example_row(read_table(inputs.stars), params.star)
-    wavelength, flux = reference_spectrum(row, inputs, params, prefix_of(inputs.stars))
+    path, spectrum = path_of(row, inputs, params, prefix_of(inputs.stars)), (np.zeros(0), np.zeros(0))
+    try:
+        spectrum = get_reference("apogee").read_spectrum(path) if path else spectrum
+    except ArchiveError as error:
+        print(error)
     settings = {"source": params.source, "star": params.star, "releases": params.releases}
     read = [inputs.stars, *([inputs.datasets] if params.source == "public" else [])]
     meta = provenance(settings, read, params.code)
     meta |= {"reference_id": str(row["reference_id"]), "spectrum_id": str(row["spectrum_id"])}
-    write_table(Table({"wavelength": wavelength, "flux": flux}), snakemake.output.spectrum, meta)
+    table = Table({"wavelength": np.asarray(spectrum[0]), "flux": np.asarray(spectrum[1])})
+    write_table(table, snakemake.output.spectrum, meta)
 
 
 if "snakemake" in globals():

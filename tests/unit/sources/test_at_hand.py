@@ -1,0 +1,44 @@
+"""Fetch ledgers."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from labeltransfer.sources.at_hand import spectra_at_hand, spectra_fetched, worth_another_try
+
+
+def test_spectra_that_are_not_there_are_named_in_the_fetch_ledger(tmp_path):
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "here.fits.gz").write_bytes(b"12345")
+    stars = Table(
+        {"spectrum_id": ["here.fits", "gone.fits"], "path": ["plan/here.fits.gz", "plan/gone.fits.gz"]}
+    )
+    ledger = spectra_at_hand(stars, tmp_path)
+    assert ledger["status"].tolist() == ["ok", "failed"]
+    assert ledger["reason"].tolist() == ["", "no such file"]
+    assert ledger["bytes"].tolist() == [5, -1]
+    assert ledger["path"][0] == str(tmp_path / "plan" / "here.fits.gz")
+
+
+def test_ledgers_of_servers_and_of_folders_have_one_form(tmp_path):
+    stars = Table({"spectrum_id": ["a.fits", "b.fits"], "path": ["p/a.fits", "p/b.fits"]})
+    fetched = Table({"path": ["p/a.fits", "p/b.fits"], "status": ["present", "failed"]})
+    fetched["reason"], fetched["bytes"], fetched["sha256"] = ["", "missing on server"], [5, -1], ["aa", ""]
+    fetched["url"], fetched["attempts"] = ["u", "v"], [0, 3]
+    ledger = spectra_fetched(stars, fetched, "data")
+    assert ledger["status"].tolist() == ["ok", "failed"]
+    assert ledger["path"].tolist() == ["data/p/a.fits", "data/p/b.fits"]
+    assert ledger.colnames == [*spectra_at_hand(stars, tmp_path).colnames, "url"]
+
+
+@pytest.mark.parametrize(
+    ("n", "failed", "said"), [(100, 5, False), (100, 6, True), (1000, 20, False), (0, 0, False)]
+)
+def test_few_failures_are_borne_and_many_are_told(n, failed, said):
+    reasons = np.full(n, "missing on server", dtype="U40")
+    reasons[:failed] = "server answered 503"
+    ledger = Table({"status": np.full(n, "failed"), "reason": reasons})
+    assert bool(worth_another_try(ledger)) == said
+    if said:
+        assert "6 of 100 spectra" in worth_another_try(ledger)
+        assert "'server answered 503'" in worth_another_try(ledger)
