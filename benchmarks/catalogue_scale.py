@@ -29,7 +29,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 
 from labeltransfer import runtime  # noqa: E402
 from labeltransfer.catalogs import ledger  # noqa: E402
-from labeltransfer.files import columns, tables  # noqa: E402
+from labeltransfer.files import readers, tables  # noqa: E402
 from labeltransfer.files.chunks import chunk_rows  # noqa: E402
 from labeltransfer.files.tables import count_rows, read_table, write_blocks, write_table  # noqa: E402
 from labeltransfer.validation.calibration import Calibration, write_calibration  # noqa: E402
@@ -37,7 +37,8 @@ from labeltransfer.validation.calibration import Calibration, write_calibration 
 CENTRES = {"teff": 4800.0, "logg": 2.5, "fe_h": -0.2, "alpha_m": 0.1, "a_k": 0.1}
 SPREADS = {"teff": 200.0, "logg": 0.4, "fe_h": 0.2, "alpha_m": 0.08, "a_k": 0.05}
 STEPS = (
-    "catalogs",
+    "survey_catalog",
+    "reference_catalog",
     "crossmatch",
     "select",
     "fetch_spectra",
@@ -161,13 +162,17 @@ def job_of(step, folder, chunks):
     f |= {name: folder / "catalogs" / f"{name}.fits" for name in ("survey_set", "reference_set", "distance")}
     f |= {
         f"rejected_{name}": folder / "catalogs" / f"{name}.fits"
-        for name in ("catalogs", "crossmatch", "select")
+        for name in ("survey_catalog", "reference_catalog", "crossmatch", "select")
     }
     settings, params = study(), {"code": {}, "source": "mock", "study": study(), "seed": 1}
-    if step == "catalogs":
-        inputs = {"lamost": folder / "lamost.fits", "apogee": folder / "apogee.fits"}
-        outputs = {"survey": f["survey"], "reference": f["reference"], "rejected": f["rejected_catalogs"]}
-        params |= {"local": {}, "labels": settings["labels"]}
+    if step == "survey_catalog":
+        inputs = {"lamost": folder / "lamost.fits"}
+        outputs = {"survey": f["survey"], "rejected": f["rejected_survey_catalog"]}
+        params |= {"folder": "", "missing": [], "listing": ""}
+    elif step == "reference_catalog":
+        inputs = {"apogee": folder / "apogee.fits"}
+        outputs = {"reference": f["reference"], "rejected": f["rejected_reference_catalog"]}
+        params |= {"local": {}, "missing": [], "labels": settings["labels"]}
     elif step == "crossmatch":
         inputs = {name: f[name] for name in ("survey", "reference")}
         outputs = {"matches": f["matches"], "stars": f["stars"], "rejected": f["rejected_crossmatch"]}
@@ -178,7 +183,7 @@ def job_of(step, folder, chunks):
         outputs["rejected"] = f["rejected_select"]
         params |= {name: settings[name] for name in ("labels", "pipeline", "cuts", "distance", "hold_out")}
     elif step == "fetch_spectra":
-        inputs = {"stars": f["survey_set"], "datasets": "-"}
+        inputs = {"stars": f["survey_set"], "survey": f["survey"], "datasets": "-"}
         outputs = {"ledger": folder / "archive" / "survey.fits"}
         params |= {
             "source": "local",
@@ -219,7 +224,7 @@ def run_step(step, folder, chunks, block=BLOCK):
     spec = importlib.util.spec_from_file_location(script, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    for holder in (module, tables, columns, ledger):
+    for holder in (module, tables, readers, ledger):
         if hasattr(holder, "BLOCK"):
             holder.BLOCK = min(block, holder.BLOCK)
     # Files as plain names, as Snakemake has them.

@@ -377,8 +377,9 @@ class Study:
         )
 
     def catalog(self, chunks):
-        single = "survey reference matches survey_set reference_set rejected_catalogs rejected_crossmatch"
-        inputs = {name: f"{name}.fits" for name in [*single.split(), "rejected_select", "clip"]}
+        single = "survey reference matches survey_set reference_set rejected_survey_catalog"
+        single += " rejected_reference_catalog rejected_crossmatch rejected_select clip"
+        inputs = {name: f"{name}.fits" for name in single.split()}
         inputs |= {"calibration": "calibration.json", "reference_labels": [self.path("reference_stars.fits")]}
         inputs |= {"survey_labels": [self.path(f"{name}.fits") for name in chunks]}
         inputs |= {key: [self.path("rejected.fits")] for key in ("rejected_reference", "rejected_survey")}

@@ -258,9 +258,11 @@ def make_catalogues(spec):
         reference[name] = labels[:n_reference, number]
         reference[f"{name}_err"] = 0.01
     none = Table({name: np.zeros(0, "U1") for name in ("id", "catalog", "stage", "reason")})
-    tables = {"survey": survey, "reference": reference, "rejected_catalogs": none, "rejected": none}
+    tables = {"survey": survey, "reference": reference, "rejected": none}
     for name, table in tables.items():
         write_table(table, folder / f"{name}.fits")
+    for name in ("survey", "reference"):
+        write_table(none, folder / f"rejected_{name}_catalog.fits", {"rows_found": len(tables[name])})
     clip = Table({"id": ids[:n_reference], "trained": np.ones(n_reference, dtype=bool)})
     for number, name in enumerate(NAMES):
         clip[name] = clip[f"{name}_first"] = labels[:n_reference, number]

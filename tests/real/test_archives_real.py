@@ -12,7 +12,8 @@ from astropy.io import fits
 
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.sources.labels import read_label_table
-from labeltransfer.sources.local import LabelTables, local_catalogs, scan_spectra
+from labeltransfer.sources.local import scan_spectra
+from labeltransfer.sources.own_labels import LabelTables, join_labels
 from labeltransfer.surveys.apogee import ASPCAPFLAG, read_allstar
 from labeltransfer.surveys.lamost import read_catalog, read_spectrum
 
@@ -264,13 +265,11 @@ def label_tables(real_data):
 
 def test_the_whole_folder_as_a_local_archive(real_data, label_tables, index):
     columns = {"teff": "teff", "logg": "logg", "fe_h": "feh", "ra": "ra", "dec": "dec"}
-    survey, reference, rejected = local_catalogs(
-        real_data / "lamost_spectra", LabelTables(label_tables, columns, survey_columns={"feh": "feh"})
-    )
-    assert len(rejected) == 0
+    survey, unread = scan_spectra(real_data / "lamost_spectra")
+    reference, rejected = join_labels(survey, LabelTables(label_tables, columns))
+    assert len(unread) == len(rejected) == 0
     assert set(survey["id"]) == set(index)
     assert len(reference) == 757
-    assert np.isfinite(survey["feh"]).sum() == 757
     # Joined by OBSID, positions agree. (A quarter of the S/N and redshifts are those of another reduction.)
     table = read_label_table(
         label_tables, {name: name for name in ("obsid", "snrg", "z", "teff", "ra", "dec")}
@@ -289,8 +288,9 @@ def test_the_whole_folder_as_a_local_archive(real_data, label_tables, index):
 def test_joining_by_position_finds_the_same_spectra(real_data, label_tables):
     columns = {"teff": "teff", "ra": "ra", "dec": "dec"}
     folder = real_data / "lamost_spectra" / "lamost_layout3_dr10_afg"
-    _, by_obsid, _ = local_catalogs(folder, LabelTables(label_tables, columns))
-    _, by_position, rejected = local_catalogs(folder, LabelTables(label_tables, columns, match="position"))
+    survey, _ = scan_spectra(folder)
+    by_obsid, _ = join_labels(survey, LabelTables(label_tables, columns))
+    by_position, rejected = join_labels(survey, LabelTables(label_tables, columns, match="position"))
     # One star was observed twice: its second labels cannot be told apart by position.
     assert len(by_position) == len(by_obsid) - 1
     assert list(rejected["reason"]) == ["no spectrum for these labels"]

@@ -16,8 +16,8 @@ from astropy.table import Table
 from snakemake.common.configfile import load_configfile
 from snakemake_interface_common.exceptions import WorkflowError
 
-from labeltransfer.files import columns as tables
 from labeltransfer.files import content
+from labeltransfer.files import readers as tables
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.files.tables import read_table, write_table

@@ -31,12 +31,13 @@ FRAMES = {"astropy", "pandas", "pyarrow"}
 NEIGHBOURS = {"scipy.spatial", "scipy.linalg"}  # the first loads the second
 # Script -> what it may load. The synthesis of spectra needs an environment of its own.
 LOADS = {
-    "archive/catalogs": TABLES,
     "archive/fetch_catalog": TABLES | {"requests"},
     "archive/fetch_example": TABLES,
     "archive/fetch_spectra": TABLES,
     "archive/mock_catalogs": TABLES | {"scipy.ndimage"},
     "archive/mock_spectra": TABLES | {"scipy.ndimage"},
+    "archive/reference_catalog": TABLES,
+    "archive/survey_catalog": TABLES,
     "cannon/bootstrap": KERNELS,
     "cannon/train": KERNELS,
     "figures/complete": set(),

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -120,7 +122,10 @@ def test_a_useless_catalogue_is_an_error_that_names_it(here, archive, small_run,
     good = (archive / name).read_bytes()
     try:
         (archive / name).write_bytes(spoil(archive / name))
-        arguments = (f"{CATALOGS}/survey.fits", "--configfile", SMALL, "--allowed-rules", "catalogs")
+        made = (
+            ("survey", "survey_catalog") if name.startswith("lamost") else ("reference", "reference_catalog")
+        )
+        arguments = (f"{CATALOGS}/{made[0]}.fits", "--configfile", SMALL, "--allowed-rules", made[1])
         printed = here.fail(*arguments)
     finally:
         (archive / name).write_bytes(good)
@@ -128,7 +133,7 @@ def test_a_useless_catalogue_is_an_error_that_names_it(here, archive, small_run,
     assert f"results/archive/mock/lamost-dr2/catalogs/{name}: {expected}" in line
     # Message and cure are sentences of their own.
     assert line.rstrip().endswith(".")
-    assert not (here.folder / CATALOGS / "survey.fits").exists()
+    assert not (here.folder / CATALOGS / f"{made[0]}.fits").exists()
 
 
 @pytest.mark.parametrize(
@@ -380,7 +385,7 @@ def test_a_local_archive_that_cannot_be_used_is_an_error_with_its_cure(own, chan
     settings = LOCAL | {"archives": {"local": LOCAL["archives"]["local"] | change}, "run": ["wrong"]}
     settings["studies"] = {"wrong": LOCAL["studies"]["own"]}
     (made.folder / "wrong.yaml").write_text(yaml.safe_dump(settings))
-    printed = made.fail("results/wrong/catalogs/survey.fits", "--configfile", "wrong.yaml")
+    printed = made.fail("results/wrong/catalogs/reference.fits", "--configfile", "wrong.yaml")
     line = next(line for line in printed.splitlines() if "ArchiveError: " in line)
     assert expected in line
     assert line.rstrip().endswith((".", "?"))
@@ -413,3 +418,60 @@ def test_too_few_stars_stop_before_any_spectrum_is_prepared(own, n, change, expe
         for line in printed.splitlines()
     )
     assert not (made.folder / "results" / name / "spectra").exists()
+
+
+def planned(made):
+    """Rules that would run if the same line was given again."""
+    printed = made.succeed(
+        "results/own/catalog.fits", "--configfile", "own.yaml", "--dry-run", "--quiet", "rules"
+    )
+    return set(re.findall(r"^(\w+) +\d+$", printed, re.M)) - {"total"}
+
+
+def test_what_changes_in_an_archive_of_ones_own_is_seen(own_run):
+    made, _, labels = own_run
+    folder, table = made.folder / "own" / "spectra", made.folder / "own" / "labels.csv"
+    assert planned(made) == set()
+    # Files that are no spectra are nobody's input.
+    (folder / "README.txt").write_text("something else\n")
+    assert planned(made) == set()
+    one = next(iter(sorted((folder / "plan2").glob("*.gz"))))
+    content, times = one.read_bytes(), (one.stat().st_atime_ns, one.stat().st_mtime_ns)
+
+    def replace():
+        one.write_bytes(content[:5000])
+
+    def put_back():
+        one.write_bytes(content)
+        os.utime(one, ns=times)
+
+    changes = {
+        "replaced": (replace, put_back),
+        "removed": (one.unlink, put_back),
+        "added": (lambda: shutil.copy(one, folder / "new.fits.gz"), (folder / "new.fits.gz").unlink),
+    }
+    for change, undo in changes.values():
+        change()
+        assert {"survey_catalog", "reference_catalog", "prepare", "train", "catalog"} <= planned(made)
+        undo()
+        assert planned(made) == set()
+    # Of a table of labels the spectra know nothing: they are not read again.
+    text = table.read_text()
+    labels = pd.read_csv(table)
+    labels.loc[labels["spectrum"] == labels["spectrum"][60], "teff"] += 77.0
+    labels.to_csv(table, index=False)
+    assert {"reference_catalog", "train", "catalog"} <= planned(made)
+    assert "survey_catalog" not in planned(made)
+
+    one.unlink()
+    made.succeed("results/own/catalog.fits", "--configfile", "own.yaml")
+    table.write_text(text)
+    put_back()
+    reference = read_table(made.folder / "results" / "own" / "catalogs" / "reference.fits")
+    row = reference["reference_id"].tolist().index(str(labels["spectrum"][60]))
+    assert reference["teff"][row] == labels["teff"][60]
+    ledger = pd.read_parquet(made.folder / "results" / "own" / "ledger.parquet")
+    assert one.relative_to(folder).as_posix() not in set(ledger["id"])
+    log = (made.folder / "logs" / "own" / "survey_catalog.log").read_text()
+    n = (ledger["catalog"] == "survey").sum()
+    assert f"{n} spectra in 4 folders; 1 files ignored" in log

@@ -76,7 +76,8 @@ def test_hundreds_of_chunks_are_planned_in_seconds(here):
     expected = {
         "mock_catalogs": 1,
         "mock_spectra": 200,
-        "catalogs": 1,
+        "survey_catalog": 1,
+        "reference_catalog": 1,
         "crossmatch": 1,
         "select": 1,
         "fetch_spectra": 210,
@@ -142,7 +143,15 @@ def test_other_sources_are_plans_of_the_same_rules(here):
     assert set(mock) - set(public) == made_up
     assert set(public) - set(mock) == {"fetch_catalog"}
     assert public["fetch_catalog"] == 2
-    local = plan(here, configfile=["config/local.yaml"])
+    printed = here.fail("--dry-run", "--configfile", "config/local.yaml")
+    assert "_params.csv: no such file: expected a table of labels" in printed
+    assert "Correct archives.local.root or archives.local.labels." in printed
+    settings = yaml.safe_load((here.folder / "config" / "local.yaml").read_text())
+    for name in settings["archives"]["local"]["labels"]:
+        path = here.folder / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    local = plan(here, configfile=["config/local.yaml"], config=["archives={local: {root: data}}"])
     assert made_up.isdisjoint(local)
     assert "fetch_catalog" not in local
     assert local["complete"] == 1

@@ -80,41 +80,52 @@ rule fetch_catalog:
         "../scripts/archive/fetch_catalog.py"
 
 
-# The catalogues in the one form that everything after knows; which files they come from depends on the source.
-CATALOG_FILES = {
+# Catalogues and tables of labels in the one form that everything after knows; what they come from depends on the source.
+SURVEY_FILES = {
     "mock": lambda w: {
-        "lamost": f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/catalogs/lamost_mock.fits.gz",
-        "apogee": f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/catalogs/apogee_mock.fits",
+        "lamost": f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/catalogs/lamost_mock.fits.gz"
     },
     "public": lambda w: {
-        "lamost": f"results/archive/public/{config['studies'][w.study]['releases']['lamost']}/stellar_catalog.fits",
-        "apogee": f"results/archive/public/{config['studies'][w.study]['releases']['apogee']}/allstar.fits",
+        "lamost": f"results/archive/public/{config['studies'][w.study]['releases']['lamost']}/stellar_catalog.fits"
     },
     "local": lambda w: {},
 }
-# Spectra that must have been made before any of them can be fetched.
+REFERENCE_FILES = {
+    "mock": lambda w: {
+        "apogee": f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/catalogs/apogee_mock.fits"
+    },
+    "public": lambda w: {
+        "apogee": f"results/archive/public/{config['studies'][w.study]['releases']['apogee']}/allstar.fits"
+    },
+    "local": lambda w: {
+        "survey": f"results/{w.study}/catalogs/survey.fits",
+        "labels": [local(path) for path in own_tables(config)],
+    },
+}
+# What must be there before any spectrum can be fetched.
 MADE_SPECTRA = {
-    "mock": lambda w: expand(
-        "results/archive/mock/{release}/written/{item}.json",
-        release=config["studies"][w.study]["releases"]["lamost"],
-        item=ITEMS["survey"],
-    ),
-    "public": lambda w: [],
-    "local": lambda w: [],
+    "mock": lambda w: {
+        "made": expand(
+            "results/archive/mock/{release}/written/{item}.json",
+            release=config["studies"][w.study]["releases"]["lamost"],
+            item=ITEMS["survey"],
+        )
+    },
+    "public": lambda w: {},
+    "local": lambda w: {"survey": f"results/{w.study}/catalogs/survey.fits"},
 }
 
 
-rule catalogs:
+rule survey_catalog:
     input:
-        unpack(CATALOG_FILES[SOURCE]),
+        unpack(SURVEY_FILES[SOURCE]),
     output:
         survey="results/{study}/catalogs/survey.fits",
-        reference="results/{study}/catalogs/reference.fits",
-        rejected="results/{study}/catalogs/rejected_catalogs.fits",
+        rejected="results/{study}/catalogs/rejected_survey_catalog.fits",
     log:
-        "logs/{study}/catalogs.log",
+        "logs/{study}/survey_catalog.log",
     benchmark:
-        "logs/{study}/catalogs.tsv"
+        "logs/{study}/survey_catalog.tsv"
     priority: BY_STUDY
     conda:
         "../../envs/archive.yaml"
@@ -124,21 +135,57 @@ rule catalogs:
         runtime=growing(60),
     params:
         source=SOURCE,
-        local=config["archives"]["local"],
+        folder=own_folder(config),
+        missing=config["archives"]["missing"],
+        # Another text when a spectrum there is added, removed or written again.
+        listing=lambda w: own_listing(config) if SOURCE == "local" else "",
+        code=code_of("sources"),
+    message:
+        "{wildcards.study}: reading the survey's catalogue of the {params.source} archive"
+    script:
+        "../scripts/archive/survey_catalog.py"
+
+
+rule reference_catalog:
+    input:
+        unpack(REFERENCE_FILES[SOURCE]),
+    output:
+        reference="results/{study}/catalogs/reference.fits",
+        rejected="results/{study}/catalogs/rejected_reference_catalog.fits",
+    log:
+        "logs/{study}/reference_catalog.log",
+    benchmark:
+        "logs/{study}/reference_catalog.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        source=SOURCE,
+        # Without the folder: what is in it is read by the rule before.
+        local={
+            key: value
+            for key, value in config["archives"]["local"].items()
+            if key not in ("root", "spectra")
+        },
+        missing=config["archives"]["missing"],
         labels=lambda w: {
             **config["studies"][w.study]["labels"],
             **config["studies"][w.study].get("extra_labels", {}),
         },
-        code=code_of("sources"),
+        code=code_of("sources", "catalogs"),
     message:
-        "{wildcards.study}: reading the catalogues of the {params.source} archive"
+        "{wildcards.study}: reading the labels of the {params.source} archive"
     script:
-        "../scripts/archive/catalogs.py"
+        "../scripts/archive/reference_catalog.py"
 
 
 rule fetch_spectra:
     input:
-        made=MADE_SPECTRA[SOURCE],
+        unpack(MADE_SPECTRA[SOURCE]),
         stars="results/{study}/catalogs/{role}_set.fits",
         datasets=fact(config["archives"]["public"]["datasets"]),
     output:
@@ -168,7 +215,7 @@ rule fetch_spectra:
 
 rule fetch_example:
     input:
-        made=lambda w: [*CATALOG_FILES[SOURCE](w).values()],
+        made=lambda w: [] if SOURCE == "local" else [*REFERENCE_FILES[SOURCE](w).values()],
         stars="results/{study}/catalogs/reference_set.fits",
         datasets=fact(config["archives"]["public"]["datasets"]),
     output:

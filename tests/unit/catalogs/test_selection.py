@@ -58,11 +58,12 @@ def test_held_out_stars_are_kept_from_training_by_star():
 def test_survey_stars_are_near_the_reference_set_or_of_the_sample(sky, tmp_path):
     path = tmp_path / "survey.fits"
     write_table(sky[0], path)
-    best, star = np.array([False, True, True, True, True]), np.array([0, 0, 1, 2, 3])
+    star = np.array([0, 0, 1, 2, 3])
+    rows = Table({"best": [False, True, True, True, True], "star": star})
     distances = np.array([0.1, 0.2, 0.5, 2.5, np.nan])
 
     def survey_stars(distances, settings):
-        choice = choose_survey_stars(best, np.array([1]), distances, settings, 1)
+        choice = choose_survey_stars(rows, np.array([1]), distances, settings, 1)
         return (
             vstack(list(survey_set_blocks(path, choice, star, distances, 2))),
             vstack(list(left_out_blocks(path, choice, 2))),

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from astropy.table import Table
 
-from labeltransfer.files.columns import read_columns
+from labeltransfer.files.readers import read_columns
 from labeltransfer.models.starts import read_starts
 from labeltransfer.sources.public import read_datasets
 from labeltransfer.spectra.masks import read_windows

@@ -18,7 +18,7 @@ BYTES_PER_ROW = 700
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak memory of a process has other units elsewhere")
 def test_memory_grows_by_little_more_than_the_ids(tmp_path):
-    steps = ("catalogs", "crossmatch", "select", "catalog")
+    steps = ("survey_catalog", "reference_catalog", "crossmatch", "select", "catalog")
     peaks = []
     for number, (sizes, chunks) in enumerate(zip(SIZES, CHUNKS, strict=True)):
         folder = tmp_path / str(number)
@@ -32,11 +32,11 @@ def test_memory_grows_by_little_more_than_the_ids(tmp_path):
 
 
 def test_what_is_measured_is_the_whole_thing(tmp_path, monkeypatch):
-    for module in (catalogue_scale.tables, catalogue_scale.columns, catalogue_scale.ledger):
+    for module in (catalogue_scale.tables, catalogue_scale.readers, catalogue_scale.ledger):
         monkeypatch.setattr(module, "BLOCK", module.BLOCK)
     folder, chunks = tmp_path, {"reference": 2, "survey": 3}
     catalogue_scale.make_catalogues(folder, 3000, 900, 1500)
-    for step in ("catalogs", "crossmatch", "select"):
+    for step in ("survey_catalog", "reference_catalog", "crossmatch", "select"):
         catalogue_scale.run_step(step, folder, chunks, block=256)
     catalogue_scale.make_labels(folder, chunks)
     catalogue_scale.run_step("catalog", folder, chunks, block=256)

@@ -63,7 +63,7 @@ def test_several_tables_and_columns_that_stay_text(tmp_path):
 
 
 def test_long_text_tables_come_in_pieces_without_a_seam(tmp_path, monkeypatch):
-    monkeypatch.setattr("labeltransfer.files.columns.BLOCK", 3)
+    monkeypatch.setattr("labeltransfer.files.textfile.BLOCK", 3)
     lines = [f"{row},{row if row != 5 else 'x'}" for row in range(10)]
     table = read_label_table(put_labels(tmp_path / "t.csv", "a,b\n" + "\n".join(lines)), {"a": "a", "b": "b"})
     assert list(table["a"]) == list(range(10))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from labeltransfer.files.errors import refusal
-from labeltransfer.sources.local import LabelTables, local_catalogs
+from labeltransfer.sources.local import scan_spectra
+from labeltransfer.sources.own_labels import LabelTables, join_labels
 from labeltransfer.spectra.prepare import prepare, settings_from
 from labeltransfer.surveys import apogee, lamost, registry
 from labeltransfer.surveys.base import Spectrum, Survey
@@ -54,13 +55,12 @@ def test_another_survey_needs_nothing_else(toy, tmp_path, rng):
         flux = 1 + 0.01 * rng.standard_normal(len(wavelength))
         np.savetxt(folder / f"{name}.fits", np.column_stack([wavelength, flux, np.full(len(flux), 0.01)]))
     (folder / "c.fits").write_text("no numbers")
-    (tmp_path / "labels.csv").write_text("spectrum_id,Teff,Age\nb.fits,5000,4.5\n")
-    labels = LabelTables(
-        tmp_path / "labels.csv", {"teff": "Teff"}, match="spectrum_id", survey_columns={"age": "Age"}
-    )
-    spectra, reference, rejected = local_catalogs(folder, labels, survey="toy")
+    (tmp_path / "labels.csv").write_text("spectrum_id,Teff\nb.fits,5000\n")
+    labels = LabelTables(tmp_path / "labels.csv", {"teff": "Teff"}, match="spectrum_id")
+    spectra, rejected = scan_spectra(folder, survey="toy")
+    reference, _ = join_labels(spectra, labels)
     assert list(spectra["id"]) == ["a.fits", "b.fits"]
-    np.testing.assert_array_equal(spectra["age"], [np.nan, 4.5])
+    np.testing.assert_array_equal(spectra["age"], [np.nan, np.nan])
     assert spectra["age"].unit == "Gyr"
     assert "snrg" in spectra.colnames
     assert "logg" not in spectra.colnames

@@ -107,23 +107,25 @@ def assemble(survey_ids, reference_ids, rejected, fates):
     return Ledger(ids, outcome, list(numbers))
 
 
-def input_ids(taken, rejected, catalog):
-    """Ids of all rows of an input catalogue.
+def check_counts(ledger, found):
+    """Refuse a ledger that has not a line for each row or file that was found when the catalogues were read.
 
     Parameters
     ----------
-    taken : (n,) bytes array
-        Of the rows that the workflow took.
-    rejected : Table
-        `id` and `catalog`, bytes, of those that it could not read.
-    catalog : {"survey", "reference"}
+    ledger : Ledger
+    found : mapping of str to int
+        How many there were, by catalogue ("survey", "reference").
 
-    Returns
-    -------
-    bytes array
+    Raises
+    ------
+    ValueError
     """
-    lost = np.asarray(rejected["id"])[np.asarray(rejected["catalog"]) == catalog.encode()]
-    return np.concatenate([np.asarray(taken), lost])
+    for name, ids in zip(CATALOGS, ledger.ids, strict=True):
+        if len(ids) != found[name]:
+            raise ValueError(
+                f"{found[name]} rows or files of the {name} were found, but the ledger has {len(ids)}: "
+                "the steps between have lost some; delete results/STUDY/catalogs and run again"
+            )
 
 
 def ledger_blocks(ledger, block=None):

@@ -13,11 +13,12 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from labeltransfer.files.rejected import rejected_rows
-from labeltransfer.surveys.sky import unit_vectors
+from labeltransfer.surveys.sky import separations, unit_vectors
 
 NO_POSITION = "no position"
 NO_COUNTERPART = "no counterpart within the radius"
 CLAIMED_BY_NEARER = "its counterpart has a nearer match"
+BETTER_SPECTRUM = "labels of another spectrum of the star, which is better"
 
 
 class Matches(NamedTuple):
@@ -167,14 +168,17 @@ def one_star_once(star, quality):
 
 
 def crossmatch(survey, reference, match_radius, same_star_radius):
-    """Group repeated spectra into stars, and match the best spectrum of each with the reference survey.
+    """Group repeated spectra into stars, and match stars with the reference survey.
+
+    By position, the best spectrum of a star is matched with the nearest reference star. Where labels name their
+    spectra they stay with them: of a star's labelled spectra the best counts, with the labels that name it.
 
     Parameters
     ----------
     survey : Table
         `spectrum_id`, `ra`, `dec` [deg] and `snrg`, which decides what the best spectrum of a star is.
     reference : Table
-        `reference_id`, `ra`, `dec` [deg].
+        `reference_id`, `ra`, `dec` [deg]; and `survey_row`, where each row of labels belongs to one spectrum.
     match_radius, same_star_radius : float
         Arcsec, as for `match` and `group_stars`.
 
@@ -189,21 +193,39 @@ def crossmatch(survey, reference, match_radius, same_star_radius):
     """
     star = group_stars(survey["ra"], survey["dec"], same_star_radius)
     best = one_star_once(star, survey["snrg"])
-    rows = np.flatnonzero(best)
-    found = match(reference["ra"], reference["dec"], survey["ra"][rows], survey["dec"][rows], match_radius)
+    if "survey_row" in reference.colnames:
+        found = _own_spectra(survey, reference, star)
+    else:
+        rows = np.flatnonzero(best)
+        found = match(
+            reference["ra"], reference["dec"], survey["ra"][rows], survey["dec"][rows], match_radius
+        )
+        found = found._replace(index2=rows[found.index2])
     matches = Table(
         {
             "reference_id": reference["reference_id"][found.index1],
-            "spectrum_id": survey["spectrum_id"][rows[found.index2]],
+            "spectrum_id": survey["spectrum_id"][found.index2],
             "separation": found.separation,
             "reference_row": found.index1,
-            "survey_row": rows[found.index2],
+            "survey_row": found.index2,
         }
     )
     matches["separation"].unit = "arcsec"
     lost = np.flatnonzero(found.reason1 != "")
     rejected = rejected_rows(reference["reference_id"][lost], "reference", "cross-match", found.reason1[lost])
     return matches, Table({"star": star, "best": best}), rejected
+
+
+def _own_spectra(survey, reference, star):
+    """Pairs of labels and the spectra that they name: of the labelled spectra of a star, the best."""
+    rows = np.asarray(reference["survey_row"])
+    kept = one_star_once(star[rows], survey["snrg"][rows])
+    index1 = np.flatnonzero(kept)
+    index2 = rows[index1]
+    apart = separations(
+        reference["ra"][index1], reference["dec"][index1], survey["ra"][index2], survey["dec"][index2]
+    )
+    return Matches(index1, index2, apart, np.where(kept, "", BETTER_SPECTRUM))
 
 
 _REASONS = (NO_POSITION, NO_COUNTERPART, CLAIMED_BY_NEARER)

@@ -21,7 +21,8 @@ REPEAT = "repeat of a star with a better spectrum"
 TRAINED = "spectrum of a reference star"
 FAR = "label distance above the cut"
 NO_LABELS = "no pipeline labels to measure the label distance with"
-SURVEY_REASONS = ("", REPEAT, TRAINED, NO_LABELS, FAR)
+OF_REFERENCE = "another spectrum of the star is in the reference set"
+SURVEY_REASONS = ("", REPEAT, TRAINED, NO_LABELS, FAR, OF_REFERENCE)
 SURVEY_COLUMNS = ("spectrum_id", "path", "obsid", "ra", "dec", "snrg")
 _SAMPLE_STREAM = 9  # of random numbers, beside the seed
 
@@ -135,13 +136,13 @@ def survey_distances(survey, reference_set, pipeline, settings, threads=1):
     )
 
 
-def choose_survey_stars(best, reference_rows, distances, settings=None, seed=0):
+def choose_survey_stars(stars, reference_rows, distances, settings=None, seed=0):
     """Choose the survey rows to label: all but one spectrum per star, close to the reference set.
 
     Parameters
     ----------
-    best : (n,) bool array
-        Whether a row is the best spectrum of its star.
+    stars : Table
+        Of each row the `star`, and whether it is the `best` spectrum of it.
     reference_rows : int array
         Rows of the reference set.
     distances : (n,) array
@@ -155,7 +156,10 @@ def choose_survey_stars(best, reference_rows, distances, settings=None, seed=0):
     -------
     SurveyChoice
     """
+    star, best = np.asarray(stars["star"]), np.asarray(stars["best"])
     code = np.zeros(len(best), dtype=np.int8)
+    # A star may be in the reference set by a spectrum that has labels of its own, and not be the best.
+    code[np.isin(star, star[reference_rows])] = SURVEY_REASONS.index(OF_REFERENCE)
     code[~best] = SURVEY_REASONS.index(REPEAT)
     code[reference_rows] = SURVEY_REASONS.index(TRAINED)
     sampled = np.zeros(len(best), dtype=bool)

@@ -1,79 +1,28 @@
-"""Columns of tables as surveys and people publish them: FITS, Parquet, and text of many kinds."""
+"""Columns of anybody's tables: found by name, and made numbers, whole numbers, texts and identifiers.
 
-import csv
+Whole numbers and truth values are masked where they are missing, other numbers are NaN there, and texts empty.
+"""
+
 import difflib
-import io
-import mmap
+import re
 
 import numpy as np
 
-from labeltransfer.files import fitsfile
-from labeltransfer.files.content import TABLE_LIMIT, open_plain
 from labeltransfer.files.errors import FETCH_AGAIN, refusal
 
-# What only some tables need (pandas, pyarrow) is loaded for these: whoever reads spectra imports this module too.
-
-WRITE_AGAIN = "Fetch or write the table again."
-BLOCK = 65_536
-
-
-def read_columns(path, choose, delimiter=None, texts=()):
-    """Read some columns of a table; the format is told from the content, not from the name.
-
-    Parameters
-    ----------
-    path : str or path
-        FITS (the first binary table), Parquet, or text whose first line has the column names (a ``#`` before
-        them is ignored); FITS and text may be gzipped.
-    choose : callable
-        Gets the list of column names, returns those to read. `pick` helps to write it.
-    delimiter : str, optional
-        Of a text table; otherwise the first of ``|``, tab, ``,``, ``;`` in the line of names, or blanks.
-    texts : sequence of str
-        Lower-case names of columns that are text even if they look like numbers.
-
-    Returns
-    -------
-    dict
-        Name -> array (n_row,) or (n_row, n) for vector columns; text as str objects without outer blanks.
-
-    Raises
-    ------
-    ArchiveError
-        Where the file is not such a table, is damaged, or has no rows ('no rows').
-    """
-    parts = list(iterate_columns(path, choose, delimiter, texts))
-    return {name: joined([part[name] for part in parts]) for name in parts[0]}
-
-
-def iterate_columns(path, choose, delimiter=None, texts=()):
-    """As `read_columns`, in blocks of rows, none of which is held longer than the caller does.
-
-    Yields
-    ------
-    dict
-        Name -> array. A column of text may have numbers only in one block and words in another: `numbers`,
-        `integers` and `strings` make one kind of them.
-    """
-    with open_plain(path, TABLE_LIMIT) as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        start = data[:512]
-        if start.startswith(b"PAR1"):
-            blocks = _parquet_columns(file, path, choose)
-        elif start.startswith(b"SIMPLE") or start.lstrip().startswith(b"<"):
-            blocks = _fits_columns(data, path, choose)
-        else:
-            blocks = _text_columns(file, data, path, choose, delimiter, texts)
-        n_row = 0
-        for columns in blocks:
-            n_row += len(next(iter(columns.values()), ()))
-            yield columns
-    if not n_row:
-        raise refusal(path, "no rows", "a table with at least one row", "none", WRITE_AGAIN)
+#: Numbers that stand for none, for instance in columns of labels; below -9000 nothing counts as a number anyway.
+SENTINELS = (-9999.0, -999.0, 99.99, 999999.0)
+_LOWEST = -9000
+_NAMES_SHOWN = 60
+# What a number that many rows have must be to be taken for a sentinel: so often, beside so many other numbers, and
+# farther from these than half of the range that they span.
+_FEWEST, _FRACTION, _OTHERS, _RANGES = 3, 0.002, 10, 0.5
+# The largest whole number up to which floats of so many bytes hold all of them.
+_EXACT = {2: 2**11, 4: 2**24, 8: 2**53}
 
 
 def pick(path, names, wanted):
-    """Find columns whatever their case is.
+    """Find columns by name; case does not matter where there is one candidate only.
 
     Parameters
     ----------
@@ -92,50 +41,87 @@ def pick(path, names, wanted):
     Raises
     ------
     ArchiveError
-        Reason 'missing column', with what exists.
+        Reason 'missing column', with what exists; 'ambiguous column' where the very name stands twice, or where it
+        does not stand and several differ from it by case alone.
     """
-    known = {}
+    exact, folded = {}, {}
     for name in names:
-        known.setdefault(name.lower(), name)
+        exact.setdefault(name, []).append(name)
+        folded.setdefault(name.lower(), []).append(name)
+    found = {}
     for name in wanted:
-        if str(name).lower() not in known:
-            near = difflib.get_close_matches(str(name).lower(), known, n=3)
-            found = ", ".join(names[:60]) + (f" and {len(names) - 60} more" if len(names) > 60 else "")
-            cure = f"Correct the column mapping{': did you mean ' + ' or '.join(near) + '?' if near else '.'}"
-            raise refusal(path, "missing column", f"a column {name!r}", f"columns {found}", cure)
-    return {name: known[str(name).lower()] for name in wanted}
+        candidates = exact.get(str(name)) or folded.get(str(name).lower())
+        if candidates is None:
+            raise _missing(path, names, str(name), folded)
+        if len(candidates) > 1:
+            which = " and ".join(repr(candidate) for candidate in candidates)
+            twice = len(set(candidates)) == 1
+            cure = "Rename one of them." if twice else "Write the name as the table has it."
+            raise refusal(path, "ambiguous column", f"one column {str(name)!r}", which, cure)
+        found[name] = candidates[0]
+    return found
 
 
-def numbers(column):
-    """A column as float64, NaN for all that is not a number: blanks, words, -9999 and its relatives."""
-    column = np.asarray(column)
-    if column.dtype.kind in "biuf":
+def _missing(path, names, name, folded):
+    near = difflib.get_close_matches(name.lower(), folded, n=3)
+    shown = ", ".join(names[:_NAMES_SHOWN]) or "none"
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    mean = [candidate for low in near for candidate in folded[low]]
+    cure = f"Correct the column mapping{': did you mean ' + ' or '.join(mean) + '?' if mean else '.'}"
+    return refusal(path, "missing column", f"a column {name!r}", f"columns {shown}{more}", cure)
+
+
+def numbers(column, sentinels=()):
+    """A column as float64, NaN for all that is not a number.
+
+    Parameters
+    ----------
+    column : (n,) or (n, m) array
+        Perhaps masked.
+    sentinels : sequence of float, optional
+        Numbers that stand for none. -9999 and its relatives, all below -9000, do in any case.
+
+    Returns
+    -------
+    float64 array
+    """
+    missing, column = np.ma.getmaskarray(column), np.ma.getdata(column)
+    kind = column.dtype
+    if kind.kind in "biuf":
         values = column.astype(float)
     else:
         import pandas as pd
 
         values = pd.to_numeric(pd.Series(column), errors="coerce").to_numpy(float, na_value=np.nan)
-    return np.where(np.isfinite(values) & (values > -9000), values, np.nan)
+    good = np.isfinite(values) & (values > _LOWEST) & ~missing
+    for sentinel in sentinels:
+        # As the table's own precision writes it.
+        good &= values != (float(kind.type(sentinel)) if kind.kind == "f" else sentinel)
+    return np.where(good, values, np.nan)
 
 
 def joined(parts):
     """Pieces of a column as one: numbers if all are, else str objects."""
-    if all(part.dtype.kind in "biuf" for part in parts):
+    if not all(part.dtype.kind in "biuf" for part in parts):
+        return np.concatenate([strings(part) for part in parts])
+    if not any(np.ma.isMaskedArray(part) for part in parts):
         return np.concatenate(parts)
-    return np.concatenate([strings(part) for part in parts])
+    if all(part.dtype.kind in "biu" for part in parts):
+        return np.ma.concatenate(parts)
+    return np.concatenate([np.ma.filled(part.astype(float), np.nan) for part in parts])
 
 
-def uncertainties(column):
+def uncertainties(column, sentinels=()):
     """As `numbers`, and NaN for what is not positive: surveys write -1 or 0 for an unknown error."""
-    values = numbers(column)
+    values = numbers(column, sentinels)
     return np.where(values > 0, values, np.nan)
 
 
 def integers(column, missing=-1):
     """A column as int64, `missing` for everything that is not a whole number of zero or more."""
-    column = np.asarray(column)
-    if column.dtype.kind in "iu":
-        return np.where(column >= 0, column, missing).astype(np.int64)
+    lacking, data = np.ma.getmaskarray(column), np.ma.getdata(column)
+    if data.dtype.kind in "iu":
+        return np.where((data >= 0) & ~lacking, data, missing).astype(np.int64)
     values = numbers(column)
     whole = (values >= 0) & (values < 2**62) & (np.floor(values) == values)
     return np.where(whole, values, missing).astype(np.int64)
@@ -143,14 +129,88 @@ def integers(column, missing=-1):
 
 def strings(column):
     """A column as str objects; whole numbers without decimals, '' for missing values."""
-    column = np.asarray(column)
+    missing, column = np.ma.getmaskarray(column), np.ma.getdata(column)
     if column.dtype.kind == "f":
         filled = np.where(np.isfinite(column), column, -1)
         whole = np.isfinite(column) & (np.floor(filled) == filled) & (np.abs(filled) < 2**53)
         texts = np.where(whole, filled, 0).astype(np.int64).astype(str).astype(object)
         texts[~whole] = ["" if np.isnan(value) else str(value) for value in column[~whole]]
         return texts
-    return column.astype(str).astype(object) if column.dtype.kind != "O" else column
+    texts = column.astype(str).astype(object) if column.dtype.kind != "O" else column
+    return np.where(missing, "", texts).astype(object) if missing.any() else texts
+
+
+def identifiers(column, path, name):
+    """A column of identifiers as str objects with all their digits; '' for missing ones.
+
+    Parameters
+    ----------
+    column : (n,) array
+        Texts or numbers, perhaps masked.
+    path : str or path
+        The table, for messages.
+    name : str
+        The column, for messages.
+
+    Returns
+    -------
+    (n,) array of str objects
+        Whole numbers without sign and decimals.
+
+    Raises
+    ------
+    ArchiveError
+        'identifiers lost digits' where floats are too short for them, or texts show an exponent.
+    """
+    data = np.ma.getdata(column)
+    if data.dtype.kind == "f":
+        beyond = np.abs(data[np.isfinite(data)]) >= _EXACT.get(data.dtype.itemsize, 2**53)
+        if beyond.any():
+            example = f"{8 * data.dtype.itemsize}-bit floats such as {data[np.isfinite(data)][beyond][0]:.0f}"
+            raise _lost_digits(path, name, example)
+        return strings(column)
+    texts = strings(column)
+    # A spreadsheet shows long numbers as 1.01E+09 and writes what it shows.
+    short = [text for text in texts.tolist() if re.fullmatch(r"\d(\.\d*)?[eE]\+?\d+", text)]
+    if short:
+        raise _lost_digits(path, name, f"numbers with an exponent such as {short[0]}")
+    return np.array([re.sub(r"^(\d+)\.0*$", r"\1", text) for text in texts.tolist()], dtype=object)
+
+
+def _lost_digits(path, name, found):
+    cure = (
+        "Write the identifiers as 64-bit whole numbers or as text, from the table that they come from: "
+        "their last digits are no longer in this one."
+    )
+    return refusal(
+        path, "identifiers lost digits", f"every digit of the identifiers in column {name!r}", found, cure
+    )
+
+
+def left_over_sentinel(values):
+    """A number that many rows have and that is far outside all others: most likely it stands for none.
+
+    Parameters
+    ----------
+    values : (n,) array
+        NaN where missing.
+
+    Returns
+    -------
+    (float, int) or None
+        The number, and how many rows have it.
+    """
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    number, count = np.unique(known, return_counts=True)
+    for place in (0, len(number) - 1):
+        others = np.delete(number, place) if len(number) > _OTHERS else []
+        if len(others) < _OTHERS or count[place] < max(_FEWEST, _FRACTION * len(known)):
+            continue
+        low, high = others.min(), others.max()
+        if not low - _RANGES * (high - low) <= number[place] <= high + _RANGES * (high - low):
+            return float(number[place]), int(count[place])
+    return None
 
 
 def check_single(columns, path):
@@ -159,99 +219,3 @@ def check_single(columns, path):
         if values.ndim != 1:
             found = f"vectors of shape {values.shape[1:]}"
             raise refusal(path, "missing column", f"{name} to be single values", found, FETCH_AGAIN)
-
-
-def _fits_columns(data, path, choose):
-    for header, start, _ in fitsfile.hdus(data, path):
-        if fitsfile.text(header, "XTENSION") != "BINTABLE":
-            continue
-        layout = fitsfile.column_layout(header, path)
-        columns = {name: fitsfile.column(header, data, start, layout[name]) for name in choose(list(layout))}
-        for first in range(0, len(next(iter(columns.values()), ())), BLOCK):
-            # Copies in the machine's byte order: nothing keeps the file mapped.
-            yield {name: _native(column[first : first + BLOCK]) for name, column in columns.items()}
-            if hasattr(mmap, "MADV_DONTNEED"):
-                data.madvise(mmap.MADV_DONTNEED)  # or all of the file that was read would count as memory
-        return
-    raise refusal(path, "no table", "a binary table", "a FITS file without one", "Check what this file is.")
-
-
-def _native(array):
-    if array.dtype.kind == "S":
-        # Not more than ASCII in FITS: whatever else is there must not stop the reading.
-        texts = np.char.strip(np.char.decode(array, "ascii", "replace"))
-        return texts.astype(object)
-    return array.astype(array.dtype.newbyteorder("="))
-
-
-def _parquet_columns(file, path, choose):
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        table = parquet.ParquetFile(file)
-        chosen = list(choose(table.schema_arrow.names))
-        for batch in table.iter_batches(BLOCK, columns=chosen):
-            frame = batch.to_pandas()
-            yield {name: _plain(frame[name]) for name in chosen}
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise refusal(path, "damaged Parquet file", "Parquet", error, WRITE_AGAIN) from None
-
-
-def _text_columns(file, data, path, choose, delimiter, texts):
-    import pandas as pd
-
-    first, offset = _first_line(data)
-    if b"\0" in data[:4096] or not first:
-        cure = "Give a FITS, Parquet or text table."
-        raise refusal(path, "not a table", "a line of column names", repr(bytes(data[:20])), cure)
-    delimiter = delimiter or next((mark for mark in "|\t,;" if mark in first), None)
-    try:
-        names = first.split() if delimiter is None else next(csv.reader([first], delimiter=delimiter))
-    except csv.Error as error:
-        raise refusal(path, "not a table", "a line of column names", error, WRITE_AGAIN) from None
-    names = [name.strip() for name in names]
-    chosen = choose([name for name in names if name])
-    rows = {
-        "sep": r"\s+" if delimiter in (None, " ") else delimiter,
-        # LAMOST's tables quote nothing, and an inch sign would swallow the rows up to the next one.
-        "quoting": csv.QUOTE_NONE if delimiter == "|" else csv.QUOTE_MINIMAL,
-        "header": None,
-        "index_col": False,
-        "skipinitialspace": True,
-        "encoding_errors": "replace",
-        "comment": "#" if delimiter in (None, " ") else None,
-        "low_memory": False,
-    }
-    where = {name: names.index(name) for name in chosen}
-    kinds = {index: str for index in where.values() if names[index].lower() in texts}
-    try:
-        width = pd.read_csv(io.BytesIO(data[offset : offset + 2**20]), nrows=1, **rows).shape[1]
-        if width != len(names):
-            found = f"{len(names)} names over {width} values"
-            raise refusal(path, "ragged table", "as many names as values", found, WRITE_AGAIN)
-        # All columns, since a row with too many values goes unnoticed otherwise; in pieces, to save memory.
-        file.seek(offset)
-        for frame in pd.read_csv(file, names=range(width), dtype=kinds, chunksize=BLOCK, **rows):
-            yield {name: _plain(frame[index]) for name, index in where.items()}
-    except pd.errors.EmptyDataError:
-        return
-    except (pd.errors.ParserError, csv.Error) as error:
-        raise refusal(path, "ragged table", "as many values in each row", error, WRITE_AGAIN) from None
-
-
-def _first_line(data):
-    """The first line that is not blank, without ``#`` and byte-order mark, and where the next one starts."""
-    offset = 0
-    for line in io.BytesIO(data[: 2**20]):
-        offset += len(line)
-        names = line.decode("utf-8-sig", "replace").strip().lstrip("#").strip()
-        if names:
-            return names, offset
-    return "", offset
-
-
-def _plain(series):
-    if series.dtype.kind in "biuf":
-        return series.to_numpy()
-    return series.astype(object).where(series.notna(), "").astype(str).str.strip().to_numpy(object)

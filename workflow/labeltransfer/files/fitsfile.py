@@ -148,7 +148,7 @@ def image(header, data, start):
     """The array of an image unit, in numpy's order of axes; a view unless the header asks for scaling."""
     shape = [integer(header, f"NAXIS{axis}") for axis in range(integer(header, "NAXIS"), 0, -1)]
     array = np.ndarray(shape, _IMAGE_TYPES[integer(header, "BITPIX")], data, start)
-    return _scaled(array, header, "BSCALE", "BZERO")
+    return scaled(array, header, "BSCALE", "BZERO")
 
 
 def column_layout(header, path):
@@ -157,7 +157,26 @@ def column_layout(header, path):
     Returns
     -------
     dict
-        Upper-case name -> (number, numpy type, shape of a cell, offset in bytes); the first of equal names.
+        Upper-case name -> place, as from `table_columns`; the first of names that are equal then.
+
+    Raises
+    ------
+    ArchiveError
+        As `table_columns`.
+    """
+    layout = {}
+    for name, place in table_columns(header, path):
+        layout.setdefault(name.upper(), place)
+    return layout
+
+
+def table_columns(header, path):
+    """The columns of a binary table, in their order.
+
+    Returns
+    -------
+    list
+        (name, place): the name as it is written, and the place: number, numpy type, shape of a cell, offset in bytes.
 
     Raises
     ------
@@ -171,7 +190,7 @@ def column_layout(header, path):
     if integer(header, "NAXIS1") == 0 and integer(header, "NAXIS2") > 0:
         found = f"{integer(header, 'NAXIS2')} rows of 0 bytes"
         raise refusal(path, "damaged FITS header", "rows with a width", found, FETCH_AGAIN)
-    layout, offset = {}, 0
+    columns, offset = [], 0
     for column in range(1, min(integer(header, "TFIELDS", 0), 999) + 1):
         match = re.match(r"\s*(\d{0,9})([A-Z])", text(header, f"TFORM{column}"))
         if match is None:
@@ -185,27 +204,33 @@ def column_layout(header, path):
             kind, shape = _COLUMN_TYPES[code], ((2 * repeat,) if code in "PQ" else (repeat,))
         else:
             raise refusal(path, "damaged FITS header", "a column type of the standard", match[0], FETCH_AGAIN)
-        name = text(header, f"TTYPE{column}").upper()
-        layout.setdefault(name, (column, kind, () if shape == (1,) else shape, offset))
+        place = column, kind, () if shape == (1,) else shape, offset
+        columns.append((text(header, f"TTYPE{column}"), place))
         offset += np.dtype(kind).itemsize * math.prod(shape)
     if offset > max(integer(header, "NAXIS1"), 0):
         found = f"{offset} bytes of columns in rows of {integer(header, 'NAXIS1')}"
         raise refusal(path, "damaged FITS header", "columns that fit into the rows", found, FETCH_AGAIN)
-    return layout
+    return columns
 
 
 def column(header, data, start, place):
     """One column of a binary table as an array over its rows; `place` comes from `column_layout`."""
-    index, kind, shape, offset = place
+    array = stored_column(header, data, start, place)
+    return scaled(array, header, f"TSCAL{place[0]}", f"TZERO{place[0]}")
+
+
+def stored_column(header, data, start, place):
+    """As `column`, as it is stored: without the scale and the zero point that the header may ask for."""
+    _, kind, shape, offset = place
     row_bytes, n_row = integer(header, "NAXIS1"), integer(header, "NAXIS2")
     if np.dtype(kind).itemsize == 0 or 0 in shape or n_row == 0:
         return np.zeros((n_row, *shape), kind)
     within = [np.dtype(kind).itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    array = np.ndarray((n_row, *shape), kind, data, start + offset, (row_bytes, *within))
-    return _scaled(array, header, f"TSCAL{index}", f"TZERO{index}")
+    return np.ndarray((n_row, *shape), kind, data, start + offset, (row_bytes, *within))
 
 
-def _scaled(array, header, scale, zero):
+def scaled(array, header, scale, zero):
+    """Values from what is stored, with the cards of their scale and zero point."""
     # Unsigned integers are stored with a zero point; nothing else in these archives is scaled.
     if array.dtype.kind not in "iuf":
         return array

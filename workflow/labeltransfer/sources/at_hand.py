@@ -15,7 +15,7 @@ _TOLERATED, _FEW = 0.02, 5
 
 
 def spectra_at_hand(stars, folder, prefix=""):
-    """Ledger of spectra that lie in a folder already (mock and local archives).
+    """Ledger of spectra that lie in a folder already (mock archive).
 
     Parameters
     ----------
@@ -44,6 +44,36 @@ def spectra_at_hand(stars, folder, prefix=""):
             "bytes": sizes,
             # The catalogue leads back to the very bytes of each spectrum.
             "sha256": [sha256(path) if size >= 0 else "" for path, size in zip(paths, sizes, strict=True)],
+        }
+    )
+
+
+def spectra_listed(stars, known, folder):
+    """Ledger of spectra of one's own, in the form of `spectra_at_hand`, from what was seen when they were listed.
+
+    Parameters
+    ----------
+    stars : Table
+        `spectrum_id`, and `path` below the folder.
+    known : Table
+        `spectrum_id`, `bytes` and `sha256` of these and others, from `labeltransfer.sources.local.scan_spectra`.
+    folder : str or Path
+        As it is to stand in the ledger.
+
+    Returns
+    -------
+    Table
+    """
+    row = {name: number for number, name in enumerate(known["spectrum_id"].tolist())}
+    seen = known[[row[name] for name in stars["spectrum_id"].tolist()]]
+    return Table(
+        {
+            "spectrum_id": stars["spectrum_id"],
+            "path": np.array([str(Path(folder) / name) for name in stars["path"].tolist()], dtype=str),
+            "status": np.full(len(stars), "ok"),
+            "reason": np.full(len(stars), ""),
+            "bytes": seen["bytes"],
+            "sha256": seen["sha256"],
         }
     )
 

@@ -5,49 +5,45 @@ import os
 import numpy as np
 from astropy.table import Table
 
-from labeltransfer.files.columns import joined, numbers, pick, read_columns, strings
+from labeltransfer.files.angles import degrees
+from labeltransfer.files.columns import identifiers, joined, left_over_sentinel, numbers, pick
 from labeltransfer.files.errors import ArchiveError, refusal
+from labeltransfer.files.readers import read_columns
 
 
-def read_label_table(path, columns, delimiter=None, texts=()):
+def read_label_table(path, columns, delimiter=None, texts=(), positions=()):
     """Read columns of one or several tables of labels under our names.
 
     Parameters
     ----------
     path : path or sequence of paths
-        FITS, Parquet, or text separated by ``|``, tab, comma, semicolon or blanks. Several tables, which all
-        need the columns, are put one below the other.
+        Of all kinds that `labeltransfer.files.readers.read_columns` reads. Several tables, which all need the columns,
+        are put one below the other.
     columns : dict
         Our name -> the table's column.
     delimiter : str, optional
         Of a text table, where guessing is not wanted.
     texts : sequence of str
-        Our names of columns that are text even if they look like numbers.
+        Our names of columns of identifiers: text even if they look like numbers, with all their digits.
+    positions : sequence of str
+        Our names of columns of positions, right ascension first; they become degrees.
 
     Returns
     -------
     Table
-        Our names. Whole numbers stay int64, other numbers are float64 with NaN for what is missing (blank,
-        -9999, not a number); columns without any number are str.
+        Our names. Whole numbers stay int64, other numbers are float64 with NaN for what is missing (blank, masked,
+        -9999, not a number), and so are whole numbers where some are missing; columns without any number are str.
 
     Raises
     ------
     ArchiveError
-        Where a file is no table, has no rows, or lacks a column; the message lists what exists.
+        Where a file is no table, has no rows, or lacks a column, the message listing what exists; 'ambiguous column',
+        'identifiers lost digits', 'positions not in degrees'.
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
         raise ArchiveError("No table of labels was given: name at least one file.", "no such file")
-    pieces = []
-    for one in paths:
-        chosen = {}
-
-        def choose(names, one=one, chosen=chosen):
-            chosen.update(pick(one, names, columns.values()))
-            return list(dict.fromkeys(chosen.values()))
-
-        found = read_columns(one, choose, delimiter, [columns[name].lower() for name in texts])
-        pieces.append({name: found[chosen[theirs]] for name, theirs in columns.items()})
+    pieces = [_piece(one, columns, delimiter, texts, positions) for one in paths]
     table = Table()
     for name in columns:
         parts = [piece[name] for piece in pieces]
@@ -57,18 +53,40 @@ def read_label_table(path, columns, delimiter=None, texts=()):
                 paths[0], "missing column", f"{columns[name]!r} with one number per row", "vectors", cure
             )
         if name in texts:
-            table[name] = np.concatenate([strings(part) for part in parts]).astype(str)
+            table[name] = np.concatenate(parts).astype(str)
         else:
-            table[name] = _one_kind(parts)
+            table[name] = _one_kind(joined(parts), name)
     return table
 
 
-def _one_kind(parts):
-    column = joined(parts)
-    if column.dtype.kind in "iu" and column.min() > -9000:
-        return column.astype(np.int64)
+def _piece(path, columns, delimiter, texts, positions):
+    """Columns of one table under our names."""
+    chosen, units = {}, {}
+
+    def choose(names):
+        chosen.update(pick(path, names, columns.values()))
+        return list(dict.fromkeys(chosen.values()))
+
+    found = read_columns(path, choose, delimiter, [columns[name].lower() for name in texts], units)
+    piece = {name: found[chosen[theirs]] for name, theirs in columns.items()}
+    for name in texts:
+        piece[name] = identifiers(piece[name], path, columns[name]) if piece[name].ndim == 1 else piece[name]
+    for number, name in enumerate(positions):
+        theirs = chosen[columns[name]]
+        if piece[name].ndim == 1:
+            piece[name] = degrees(piece[name], units.get(theirs, ""), path, theirs, number == 0)
+    return piece
+
+
+def _one_kind(column, name):
+    missing, data = np.ma.getmaskarray(column), np.ma.getdata(column)
+    if data.dtype.kind in "iub" and not missing.any() and data.min() > -9000:
+        return data.astype(np.int64)
     values = numbers(column)
-    if np.isfinite(values).any() or column.dtype.kind != "O":
+    if data.dtype.kind in "iu" and np.abs(data[~missing], dtype=float).max(initial=0) >= 2**53:
+        # As flags they would lose bits, and nothing else is so large.
+        raise ArchiveError(f"{name}: whole numbers beyond 2^53 of which some are missing", "missing column")
+    if np.isfinite(values).any() or data.dtype.kind != "O":
         return values
     return column.astype(str)
 
@@ -79,6 +97,38 @@ def real_column(table, name, column, path):
     if values.dtype.kind not in "iuf":
         cure = "Correct the column mapping."
         raise refusal(
-            path, "missing column", f"numbers in column {column!r}", f"text such as {values[0]!r}", cure
+            path, "missing column", f"numbers in column {column!r}", f"text such as {str(values[0])!r}", cure
         )
     return values.astype(float)
+
+
+def label_column(table, name, column, path, sentinels):
+    """As `real_column`, NaN for sentinels; an ArchiveError names one that is left over.
+
+    Parameters
+    ----------
+    table : Table
+        From `read_label_table`.
+    name, column : str
+        Our name of the column, and the table's.
+    path : path or sequence of paths
+        For messages.
+    sentinels : sequence of float
+        Numbers that stand for none.
+
+    Returns
+    -------
+    (n,) float64 array
+
+    Raises
+    ------
+    ArchiveError
+        'sentinel among the labels' where many rows have one number that is far outside all others.
+    """
+    values = numbers(real_column(table, name, column, path), sentinels)
+    if (left := left_over_sentinel(values)) is not None:
+        number, count = left
+        found = f"{number:g} in {count} rows, far outside the others"
+        cure = "If it stands for missing values, add it to archives.missing; if not, cut these rows."
+        raise refusal(path, "sentinel among the labels", f"labels in column {column!r}", found, cure)
+    return values

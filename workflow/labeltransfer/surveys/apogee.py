@@ -7,18 +7,20 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.files import fitsfile
+from labeltransfer.files.angles import degrees
 from labeltransfer.files.columns import (
+    SENTINELS,
     check_single,
     integers,
     numbers,
     pick,
-    read_columns,
     strings,
     uncertainties,
 )
 from labeltransfer.files.content import read_bytes
 from labeltransfer.files.errors import refusal
 from labeltransfer.files.names import fields, fill_pattern, printable, safe_names
+from labeltransfer.files.readers import read_columns
 from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.surveys.base import ReferenceSurvey
 from labeltransfer.surveys.sky import on_sky
@@ -66,7 +68,7 @@ class AspcapSpectrum(NamedTuple):
     model: np.ndarray
 
 
-def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
+def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN, sentinels=SENTINELS):
     """Read reference labels from an allStar table, one row per star.
 
     Parameters
@@ -80,12 +82,14 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
     aspcap_pattern : str
         Where the aspcapStar file of a star lies; column names in braces. Stars of the 1-m telescope, which
         have LOCATION_ID 1, are filed under their FIELD.
+    sentinels : sequence of float, optional
+        Numbers that stand for a missing label or error.
 
     Returns
     -------
     reference : Table
         reference_id, ra, dec [deg], each label and ``<label>_err`` (NaN where missing), snr, aspcapflag,
-        starflag, extratarg (0 where the table lacks it), aspcap_path ('' where it cannot be told).
+        starflag, extratarg (where the table has them), aspcap_path ('' where it cannot be told).
     rejected : Table
         id, catalog, stage, reason of the other rows; reasons 'no identifier', 'unsafe identifier',
         'marked duplicate', 'no position', 'duplicate of a row with higher S/N'.
@@ -101,7 +105,7 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
     asked = {name: _column_and_index(place) for name, place in labels.items()}
     asked |= {f"{name}_err": _column_and_index(place) for name, place in errors.items() if name in labels}
     optional = {"SNR", "ASPCAPFLAG", "STARFLAG", "EXTRATARG", "FIELD", *fields(aspcap_pattern)}
-    chosen = {}
+    chosen, units = {}, {}
 
     def choose(names):
         have = {name.upper() for name in names}
@@ -109,41 +113,54 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN):
         chosen.update(pick(path, names, [*wanted, *(optional & have)]))
         return list(dict.fromkeys(chosen.values()))
 
-    found = read_columns(path, choose)
+    found = read_columns(path, choose, units=units)
     columns = {name: found[theirs] for name, theirs in chosen.items()}
     single = ("APOGEE_ID", "RA", "DEC", "SNR", "ASPCAPFLAG", "STARFLAG", "EXTRATARG")
     check_single({name: columns[name] for name in single if name in columns}, path)
     n_row = len(columns["APOGEE_ID"])
 
     names, strange = printable(strings(columns["APOGEE_ID"]))
-    ra, dec = numbers(columns["RA"]), numbers(columns["DEC"])
-    reference = Table({"reference_id": names.astype(str), "ra": ra, "dec": dec})
+    reference = Table({"reference_id": names.astype(str)})
+    for name, theirs in (("ra", "RA"), ("dec", "DEC")):
+        unit = units.get(chosen[theirs], "")
+        reference[name] = degrees(columns[theirs], unit, path, theirs, name == "ra")
     reference["ra"].unit = reference["dec"].unit = "deg"
     for name in labels:
-        reference[name] = numbers(_values(columns, asked[name], path))
-        error = asked.get(f"{name}_err")
-        reference[f"{name}_err"] = uncertainties(_values(columns, error, path)) if error else np.nan
+        reference[name] = numbers(_values(columns, asked[name], path), sentinels)
+        error, values = asked.get(f"{name}_err"), np.full(n_row, np.nan)
+        reference[f"{name}_err"] = (
+            uncertainties(_values(columns, error, path), sentinels) if error else values
+        )
     reference["snr"] = numbers(columns["SNR"]) if "SNR" in columns else np.full(n_row, np.nan)
     for name in ("ASPCAPFLAG", "STARFLAG", "EXTRATARG"):
-        reference[name.lower()] = _flags(columns[name]) if name in columns else np.zeros(n_row, np.int64)
+        if name in columns:
+            reference[name.lower()] = _flags(columns[name])
     reference["aspcap_path"] = _aspcap_paths(aspcap_pattern, columns, n_row)
     reference.meta["source"] = os.path.basename(os.fspath(path))
 
-    reason = np.full(n_row, "", dtype=object)
-    reason[names == ""] = "no identifier"
-    reason[strange] = "unsafe identifier"
-    marked = (reference["extratarg"].data >> EXTRATARG_DUPLICATE) & 1 == 1
-    reason[(reason == "") & marked] = "marked duplicate"
-    reason[(reason == "") & ~on_sky(ra, dec)] = "no position"
-    usable = np.flatnonzero(reason == "")
-    # Of equal S/N the earlier row wins; rows without S/N come last.
-    order = usable[np.argsort(-np.nan_to_num(reference["snr"].data[usable], nan=-np.inf), kind="stable")]
-    reason[order[pd.Series(names[order]).duplicated().to_numpy()]] = "duplicate of a row with higher S/N"
-
+    reason = _reasons(reference, names, strange)
     keep = reason == ""
     rows = pd.Series(np.arange(n_row)).map("row {}".format).to_numpy(object)
     ids = np.where(names == "", rows, names)[~keep]
     return reference[keep], rejected_rows(ids, "reference", "catalogue", reason[~keep])
+
+
+def _reasons(reference, names, strange):
+    """Why rows are not used; empty where they are."""
+    import pandas as pd
+
+    reason = np.full(len(names), "", dtype=object)
+    reason[names == ""] = "no identifier"
+    reason[strange] = "unsafe identifier"
+    if "extratarg" in reference.colnames:
+        marked = (reference["extratarg"].data >> EXTRATARG_DUPLICATE) & 1 == 1
+        reason[(reason == "") & marked] = "marked duplicate"
+    reason[(reason == "") & ~on_sky(reference["ra"].data, reference["dec"].data)] = "no position"
+    usable = np.flatnonzero(reason == "")
+    # Of equal S/N the earlier row wins; rows without S/N come last.
+    order = usable[np.argsort(-np.nan_to_num(reference["snr"].data[usable], nan=-np.inf), kind="stable")]
+    reason[order[pd.Series(names[order]).duplicated().to_numpy()]] = "duplicate of a row with higher S/N"
+    return reason
 
 
 def read_aspcapstar(path):

@@ -47,8 +47,9 @@ class Survey(NamedTuple):
     read_spectrum : callable
         Path -> `Spectrum`, or an ArchiveError.
     iterate_catalog : callable
-        Path -> blocks of rows, (survey, rejected) each: spectrum_id, path, obsid, ra, dec [deg] and `labels`, NaN where
-        they are missing; and `files.rejected.rejected_rows`.
+        Path, `sentinels` (numbers that stand for missing labels) -> blocks of rows, (survey, rejected) each:
+        spectrum_id, path, obsid, ra, dec [deg] and `labels`, NaN where they are missing; and
+        `files.rejected.rejected_rows`.
     address_values : callable
         spectrum_id, obsid -> what fills an address of its archive (spectrum_id, planid, obsid, date), or None for a
         name that is none of the survey's.
@@ -69,8 +70,9 @@ class ReferenceSurvey(NamedTuple):
     name : str
         The first part of the names of its releases: apogee of apogee-dr12.
     read_catalog : callable
-        Path, columns and columns of the errors (label -> column) -> (reference, rejected): reference_id, ra, dec [deg],
-        labels and their errors, snr, flags, path of the spectrum; and `files.rejected.rejected_rows`.
+        Path, columns and columns of the errors (label -> column), `sentinels` -> (reference, rejected):
+        reference_id, ra, dec [deg], labels and their errors, snr, flags, path of the spectrum; and
+        `files.rejected.rejected_rows`.
     read_spectrum : callable
         Path -> a tuple that begins with wavelength [Angstrom, vacuum, rest frame] and normalised flux.
     """

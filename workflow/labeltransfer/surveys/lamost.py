@@ -21,10 +21,11 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from labeltransfer.files import fitsfile
+from labeltransfer.files.angles import degrees
 from labeltransfer.files.columns import (
+    SENTINELS,
     check_single,
     integers,
-    iterate_columns,
     numbers,
     pick,
     strings,
@@ -33,6 +34,7 @@ from labeltransfer.files.columns import (
 from labeltransfer.files.content import read_bytes
 from labeltransfer.files.errors import refusal
 from labeltransfer.files.names import SAFE_NAME, fill_pattern, printable, safe_names
+from labeltransfer.files.readers import iterate_columns
 from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.surveys.base import Spectrum, Survey, describe
 from labeltransfer.surveys.sky import on_sky
@@ -236,8 +238,10 @@ def read_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
     return vstack(blocks, metadata_conflicts="silent"), vstack(lost)
 
 
-def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
+def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz", sentinels=SENTINELS):
     """Read a catalogue in blocks of rows, as `read_catalog` does whole; the file is read twice.
+
+    Of the survey's labels, `sentinels` are numbers that stand for missing ones.
 
     Yields
     ------
@@ -245,9 +249,9 @@ def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
         Of the next rows, in their order.
     """
     repeated, done = _repeated(path), 0
-    for columns, parts, complete, reason, _ in _catalog_blocks(path):
+    for columns, units, parts, complete, reason, _ in _catalog_blocks(path):
         n_row = len(reason)
-        ra, dec = numbers(columns["ra"]), numbers(columns["dec"])
+        ra, dec = (degrees(columns[name], units[name], path, name, name == "ra") for name in ("ra", "dec"))
         reason[repeated[done : done + n_row]] = "duplicate spectrum id"
         reason[(reason == "") & ~on_sky(ra, dec)] = "no position"
 
@@ -266,7 +270,9 @@ def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz"):
         )
         for name in SURVEY_LABELS:
             read = uncertainties if name.endswith("_err") else numbers
-            survey[name] = read(columns[name])[keep] if name in columns else np.full(keep.sum(), np.nan)
+            survey[name] = (
+                read(columns[name], sentinels)[keep] if name in columns else np.full(keep.sum(), np.nan)
+            )
         describe(survey, SURVEY_LABELS)
         survey.meta["source"] = os.path.basename(os.fspath(path))
 
@@ -282,7 +288,7 @@ def _catalog_blocks(path):
 
     Yields
     ------
-    columns, parts : dict
+    columns, units, parts : dict
     complete : bool array
         Whether a row has all that names a spectrum.
     reason : array of str objects
@@ -293,15 +299,16 @@ def _catalog_blocks(path):
     import pandas as pd  # whoever reads spectra has no use for it
 
     needed = ("lmjd", "planid", "spid", "fiberid", "ra", "dec")
-    chosen, known = {}, {}
+    chosen, known, given = {}, {}, {}
 
     def choose(names):
         have = {name.lower() for name in names}
         chosen.update(pick(path, names, [*needed, *({"obsid", *SURVEY_LABELS} & have)]))
         return chosen.values()
 
-    for found in iterate_columns(path, choose, texts=("planid",)):
+    for found in iterate_columns(path, choose, texts=("planid",), units=given):
         columns = {name: found[theirs] for name, theirs in chosen.items()}
+        units = {name: given.get(theirs, "") for name, theirs in chosen.items()}
         check_single(columns, path)
         n_row = len(columns["lmjd"])
         parts = {name: integers(columns[name]) for name in ("lmjd", "spid", "fiberid")}
@@ -319,7 +326,7 @@ def _catalog_blocks(path):
         reason[~complete] = "no identifier"
         reason[complete & (strange | ~safe_names(plans))[code]] = "unsafe file name"
         rest = (number[code] * 100 + parts["spid"]) * 1000 + parts["fiberid"]
-        yield columns, parts, complete, reason, (parts["lmjd"], rest)
+        yield columns, units, parts, complete, reason, (parts["lmjd"], rest)
 
 
 def _repeated(path):
@@ -327,7 +334,7 @@ def _repeated(path):
     import pandas as pd  # whoever reads spectra has no use for it
 
     days, rests, usable = [], [], []
-    for _, _, _, reason, (day, rest) in _catalog_blocks(path):
+    for _, _, _, _, reason, (day, rest) in _catalog_blocks(path):
         days.append(day)
         rests.append(rest)
         usable.append(reason == "")

@@ -10,7 +10,12 @@ from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import count_rows, read_table, write_table
 from labeltransfer.runtime import counted, job
-from labeltransfer.sources.at_hand import spectra_at_hand, spectra_fetched, worth_another_try
+from labeltransfer.sources.at_hand import (
+    spectra_at_hand,
+    spectra_fetched,
+    spectra_listed,
+    worth_another_try,
+)
 
 BLOCK = 500  # after so many the log says how far it is
 
@@ -43,7 +48,8 @@ def main(snakemake):
     if params.source == "public":
         ledger = fetched(stars, inputs.datasets, params.release, archives["public"], prefix)
     elif params.source == "local":
-        ledger = spectra_at_hand(stars, Path(archives["local"]["root"]) / archives["local"]["spectra"])
+        known = read_table(inputs.survey, ["spectrum_id", "bytes", "sha256"])
+        ledger = spectra_listed(stars, known, Path(archives["local"]["root"]) / archives["local"]["spectra"])
     else:
         ledger = spectra_at_hand(stars, Path("results/archive/mock") / params.release / "spectra", prefix)
     print(f"{len(ledger)} spectra, {np.count_nonzero(ledger['status'] == 'failed')} not to be had")

@@ -2,10 +2,11 @@
 
 import itertools
 
+import numpy as np
 from astropy.table import vstack
 
 from labeltransfer.catalogs.fates import STAR_COLUMNS, no_fates, unread_rows
-from labeltransfer.catalogs.ledger import assemble, count_fates, input_ids, ledger_blocks
+from labeltransfer.catalogs.ledger import CATALOGS, assemble, check_counts, count_fates, ledger_blocks
 from labeltransfer.catalogs.rows import indexed
 from labeltransfer.catalogs.selection import held_out_spectra
 from labeltransfer.files.csvfile import write_csv
@@ -50,12 +51,14 @@ def main(snakemake):
 
     unread = [read_table(path, text=bytes) for path in (*inputs.rejected_reference, *inputs.rejected_survey)]
     unread = unread_rows(vstack(unread, metadata_conflicts="silent"), stars.survey, stars.reference)
-    earlier = read_blocks(inputs.rejected_catalogs, inputs.rejected_crossmatch, inputs.rejected_select)
-    lost = read_table(inputs.rejected_catalogs, ["id", "catalog"], text=bytes)
+    catalogs = inputs.rejected_survey_catalog, inputs.rejected_reference_catalog
+    earlier = read_blocks(*catalogs, inputs.rejected_crossmatch, inputs.rejected_select)
     survey = read_table(inputs.survey, ["spectrum_id"], text=bytes)["spectrum_id"]
     reference = read_table(inputs.reference, ["reference_id"], text=bytes)["reference_id"]
-    ids = input_ids(survey, lost, "survey"), input_ids(reference, lost, "reference")
+    lost = [read_table(path, ["id"], text=bytes) for path in catalogs]
+    ids = np.concatenate([survey, lost[0]["id"]]), np.concatenate([reference, lost[1]["id"]])
     ledger = assemble(*ids, itertools.chain(earlier, unread, fates.rejected()), fates.good)
+    check_counts(ledger, {name: table.meta["rows_found"] for name, table in zip(CATALOGS, lost, strict=True)})
     counts = count_fates(ledger)
     print(f"{n} stars in the catalogue\n{counts.to_string()}")
     write_parquet_blocks(ledger_blocks(ledger), outputs.ledger, meta)

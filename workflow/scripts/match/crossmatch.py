@@ -13,7 +13,10 @@ def main(snakemake):
         "same_star_radius": snakemake.params.same_star_radius,
     }
     survey = read_table(snakemake.input.survey, ["spectrum_id", "ra", "dec", "snrg"], text=bytes)
-    reference = read_table(snakemake.input.reference, ["reference_id", "ra", "dec"])
+    # Only labels of one's own may name their spectra.
+    known = read_table(snakemake.input.reference, rows=slice(0)).colnames
+    wanted = [name for name in ("reference_id", "ra", "dec", "survey_row") if name in known]
+    reference = read_table(snakemake.input.reference, wanted)
     tables = crossmatch(survey, reference, **settings)
     meta = provenance(settings, list(snakemake.input), snakemake.params.code)
     for table, path in zip(tables, snakemake.output, strict=True):

@@ -42,9 +42,7 @@ def main(snakemake):
         columns = {params.pipeline[name] for name in params.distance["scale"]}
         survey = read_table(inputs.survey, sorted(columns))
         distances = survey_distances(survey, chosen, params.pipeline, params.distance, snakemake.threads)
-    choice = choose_survey_stars(
-        np.asarray(stars["best"]), matches["survey_row"][keep], distances, params.distance, params.seed
-    )
+    choice = choose_survey_stars(stars, matches["survey_row"][keep], distances, params.distance, params.seed)
     settings = {name: getattr(params, name) for name in ("cuts", "distance", "hold_out", "seed")}
     meta = provenance(settings, list(inputs), params.code)
     write_table(chosen, outputs.reference_set, meta)
