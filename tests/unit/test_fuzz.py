@@ -7,12 +7,13 @@ import gzip
 import re
 import resource
 import time
+import warnings
 from functools import partial
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +133,38 @@ def labels_parquet(path):
     write_parquet(Table({"obsid": [5, 6], "Teff": [4800.0, 5000.0], "feh": ["-0.5", "é"]}), path)
 
 
+def labels_astropy(path, kind):
+    table = Table(
+        {"obsid": [101005, 101006], "Teff": [4800.0, np.nan], "feh": MaskedColumn([1, 2], mask=[False, True])}
+    )
+    table["ra"], table["dec"] = ["12:34:56.7", "00:00:01"], [-1.5, 2.5]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table.write(path, format=kind)
+
+
+def labels_tables(path):
+    one = Table(
+        {"obsid": np.array([101005, 101006]), "Teff": [4800.0, 5000.0], "ra": [1.0, -2.0], "dec": [0.0, 1.0]}
+    )
+    one["feh"] = MaskedColumn([1, 2], mask=[False, True])
+    hdus = [fits.BinTableHDU(Table({"sdss_id": [1]}), name="BOSS"), fits.BinTableHDU(one, name="APOGEE")]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+
+
+def labels_index(path):
+    frame = Table({"Teff": [4800.0, 5000.0], "feh": [1, 2], "ra": ["1", "2"], "dec": [0.0, 1.0]}).to_pandas()
+    frame["obsid"] = [5, 9]
+    frame.set_index("obsid").to_parquet(path)
+
+
+def labels_vizier(path):
+    path.write_text(
+        '#Column\tobsid\n\nobsid\tTeff\tfeh\tra\tdec\n \tK\t\t"h:m:s"\t"d:m:s"\n---\t---\t---\t---\t---\n'
+        "101005\t4800\t-0.5\t00 05 09.8\t+45 13 45\n101006\t\t\t01 05 09.8\t-45 13 45\n#END#\n"
+    )
+
+
 def ab_initio(path):
     wavelength = np.linspace(3900.0, 9010.0, 20)
     rows = [("sun", 5777.0, 4.4, 0.0, 1.0, "reference", 0.0)]
@@ -218,6 +251,14 @@ def labels(path):
     read_label_table(path, {"id": "obsid", "teff": "Teff", "fe_h": "feh"})
 
 
+def placed_labels(path):
+    columns = {name: name for name in ("id", "ra", "dec")} | {"id": "obsid", "teff": "Teff", "fe_h": "feh"}
+    found = read_label_table(path, columns, texts=["id"], positions=["ra", "dec"])
+    assert found["id"].dtype.kind == "U"
+    for name in ("ra", "dec"):
+        assert found[name].dtype.kind in "iuf"
+
+
 def any_model(path):
     load_model(path)
     load_provenance(path)
@@ -242,6 +283,13 @@ KINDS = {
     "labels, comma": (partial(labels_text, mark=","), labels),
     "labels, blanks": (partial(labels_text, mark=" "), labels),
     "labels, Parquet": (labels_parquet, labels),
+    "labels, indexed Parquet": (labels_index, placed_labels),
+    "labels, two tables": (labels_tables, placed_labels),
+    "labels, ECSV": (partial(labels_astropy, kind="ascii.ecsv"), placed_labels),
+    "labels, VOTable": (partial(labels_astropy, kind="votable"), placed_labels),
+    "labels, IPAC": (partial(labels_astropy, kind="ascii.ipac"), placed_labels),
+    "labels, MRT": (partial(labels_astropy, kind="ascii.mrt"), placed_labels),
+    "labels, VizieR": (labels_vizier, placed_labels),
     "ab initio spectra": (ab_initio, read_model_spectra),
     "table of a step": (own_table, read_table),
     "model": (model, any_model),

@@ -72,6 +72,8 @@ def own_folder(network_run, archive, settings, workspace):
     }
     # Spectra of one's own have no labels of a survey's pipeline: all are labelled, whatever they are.
     wanted["studies"]["ting2017"]["distance"] = None
+    # Nor do its own labels have the flags of APOGEE.
+    wanted["studies"]["ting2017"]["cuts"] = [cut for cut in settings["cuts"] if "bits_clear" not in cut]
     (made.folder / "own.yaml").write_text(yaml.safe_dump(wanted))
     made.succeed("--configfile", "own.yaml")
     return made.folder / "results" / "ting2017", stars

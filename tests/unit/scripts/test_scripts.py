@@ -202,7 +202,11 @@ def test_a_chunk_without_a_readable_spectrum_has_an_empty_table_like_the_others(
     spectra["sample_only"] = np.zeros(60, dtype=bool)
     known = Stars(None, indexed(spectra, "spectrum_id"), indexed(clip, "id"), index_ids(stars["id"][:0]))
     judgement = Judgement(
-        ("teff", "logg"), dict.fromkeys(["teff", "logg"], SHARP), True, Limits(1e9, 4.0), 0.5
+        dict.fromkeys(("teff", "logg"), (-np.inf, np.inf)),
+        dict.fromkeys(["teff", "logg"], SHARP),
+        True,
+        Limits(1e9, 4.0),
+        0.5,
     )
     for order in (paths, [paths[1], paths[0], paths[2]]):
         fates, samples = no_fates(), []

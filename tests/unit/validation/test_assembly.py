@@ -40,7 +40,7 @@ def stars(labels):
 
 
 def built(reference, survey, stars, at_zero):
-    judgement = Judgement(("teff",), {"teff": CALIBRATION}, at_zero, Limits(10.0, 4.0))
+    judgement = Judgement({"teff": (1e3, 1e5)}, {"teff": CALIBRATION}, at_zero, Limits(10.0, 4.0))
     fates = no_fates()
     blocks = list(catalogue_blocks([reference], [survey], stars, judgement, fates, []))
     return blocks, fates
@@ -69,7 +69,7 @@ def test_labels_stay_as_they_were(labels, stars):
 
 def test_flags_of_networks_come_from_their_own_labels(labels, stars):
     labels["teff_correlation"] = [0.9, 0.4, 0.9, 0.9, 0.9]
-    judgement = Judgement(("teff",), {"teff": CALIBRATION}, True, Limits(10.0, 4.0), 0.5)
+    judgement = Judgement({"teff": (1e3, 1e5)}, {"teff": CALIBRATION}, True, Limits(10.0, 4.0), 0.5)
     (survey,) = catalogue_blocks([], [labels], stars, judgement, no_fates(), [])
     # All lie far above the training set's range, 0 to 4; their errors of 3 are above its spread.
     assert survey["teff_flag"].tolist() == [6, 7, 6, 6, 6]

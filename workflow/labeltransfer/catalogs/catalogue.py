@@ -3,14 +3,17 @@
 import numpy as np
 from astropy.table import Table
 
-OUTSIDE, CLIPPED, LOW_SNR, HELD_OUT = 1, 2, 4, 8
+OUTSIDE, CLIPPED, LOW_SNR, HELD_OUT, UNPHYSICAL = 1, 2, 4, 8, 16
 LOWEST_SNR = 10.0
 FLAGS = {
     OUTSIDE: "labels lie outside the reference set (novelty above 1)",
     CLIPPED: "clipped from the reference set",
     LOW_SNR: "S/N below 10",
     HELD_OUT: "held out from training",
+    UNPHYSICAL: "a label outside its physical range",
 }
+# Between what stars have their labels, by unit; a label of a study may say otherwise.
+RANGES = {"K": (1e3, 1e5), "dex": (-10.0, 10.0), "mag": (-5.0, 100.0), "km/s": (-1e3, 1e3)}
 # Columns of a label and what they hold; its own column says how its zero point was found.
 _ERRORS = {
     "_err": "formal error",
@@ -19,7 +22,7 @@ _ERRORS = {
 }
 
 
-def catalogue_rows(kept, names, about_labels="from the survey spectrum"):
+def catalogue_rows(kept, ranges, about_labels="from the survey spectrum"):
     """Rows of the catalogue.
 
     Parameters
@@ -27,8 +30,8 @@ def catalogue_rows(kept, names, about_labels="from the survey spectrum"):
     kept : labeltransfer.catalogs.fates.Kept
         Its labels hold, besides what the rule `label` wrote, `<label>_total` (calibrated error) and, for models that
         are compared with theory, `<label>_correlation` and `<label>_flag`.
-    names : sequence of str
-        Labels.
+    ranges : mapping of str to (float, float)
+        By label, between what it is physical; see `physical_ranges`.
     about_labels : str, optional
         Description of the columns of labels.
 
@@ -36,7 +39,7 @@ def catalogue_rows(kept, names, about_labels="from the survey spectrum"):
     -------
     Table
     """
-    labels, stars = kept.labels, kept.stars
+    labels, stars, names = kept.labels, kept.stars, list(ranges)
     table = Table()
     table["spectrum_id"] = labels["id"]
     for name in ("obsid", "ra", "dec"):
@@ -59,7 +62,7 @@ def catalogue_rows(kept, names, about_labels="from the survey spectrum"):
     ):
         _add(table, name, values, text)
     table["reference"], table["trained"] = kept.in_reference, kept.trained
-    table["flags"] = quality_flags(kept)
+    table["flags"] = quality_flags(kept, ranges)
     table["flags"].description = _meaning(FLAGS)
     for name in names:
         if f"{name}_correlation" in labels.colnames:
@@ -69,13 +72,25 @@ def catalogue_rows(kept, names, about_labels="from the survey spectrum"):
     return table
 
 
-def quality_flags(kept):
-    """Bits of `FLAGS` (n,) int32 of stars that the catalogue takes."""
+def physical_ranges(labels):
+    """Between what each label is physical: (low, high) by name, from the settings of labels (`range`, `unit`)."""
+    everything = -np.inf, np.inf
+    return {
+        name: tuple(about.get("range", RANGES.get(about["unit"], everything)))
+        for name, about in labels.items()
+    }
+
+
+def quality_flags(kept, ranges):
+    """Bits of `FLAGS` (n,) int32 of stars that the catalogue takes; parameters as for `catalogue_rows`."""
     flags = np.zeros(len(kept.labels), dtype=np.int32)
     flags[~(np.asarray(kept.labels["novelty"], dtype=np.float32) <= 1)] |= OUTSIDE
     flags[kept.clipped] |= CLIPPED
     flags[~(np.asarray(kept.labels["snr"], dtype=np.float32) >= LOWEST_SNR)] |= LOW_SNR
     flags[kept.in_reference & ~kept.trained & ~kept.clipped] |= HELD_OUT
+    for name, (low, high) in ranges.items():
+        values = np.asarray(kept.labels[name], dtype=float)
+        flags[~((values >= low) & (values <= high))] |= UNPHYSICAL
     return flags
 
 

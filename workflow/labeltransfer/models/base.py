@@ -118,6 +118,10 @@ class SpectralModel(Protocol):
     ----------
     kind : str
         Of the model, as files name it.
+    status_texts : tuple of str
+        What the numbers in `status` mean.
+    status : (p,) int array
+        How the training of each pixel ended.
     label_names : tuple of k str
     pivot, scale : (k,) arrays
         See `LabelScale`.
@@ -130,11 +134,13 @@ class SpectralModel(Protocol):
     """
 
     kind: ClassVar[str]
+    status_texts: ClassVar[tuple]
 
     label_names: tuple
     pivot: np.ndarray
     scale: np.ndarray
     scatter: np.ndarray
+    status: np.ndarray
     wavelength: np.ndarray | None
 
     @property
@@ -209,6 +215,17 @@ class SpectralModel(Protocol):
         if central:
             return 0.5 * (self.predict(point + steps) - self.predict(point - steps))
         return self.predict(point + steps) - self.predict(point[None, :])
+
+
+def check_usable(model):
+    """Raise ValueError, saying how the training ended, unless the model has a pixel that labels can be found with."""
+    if not model.usable.any():
+        number, count = np.unique(model.status, return_counts=True)
+        ends = ", ".join(f"{n} {model.status_texts[i]}" for i, n in zip(number, count, strict=True))
+        raise ValueError(
+            f"none of the {len(model.status)} pixels of the model can be used: {ends}; look at the inverse variances "
+            "and masks of the training spectra, and for labels that are functions of each other"
+        )
 
 
 def check_starts(starts, model):

@@ -60,6 +60,11 @@ def train_with_clip(train, flux, ivar, labels, *, n_sigma=4.0, starts=None, thre
     model = train(flux, ivar, labels, threads=threads, **options)
     starts = spread_starts(labels) if starts is None else starts
     first = model.label(flux, ivar, starts=starts, threads=threads)
+    if (first.start < 0).all():
+        raise ValueError(
+            f"none of {len(labels)} reference stars gets labels from the first model, which uses "
+            f"{np.count_nonzero(model.usable)} of {model.usable.size} pixels: look at their inverse variances and masks"
+        )
     keep = self_clip(labels, first.labels, n_sigma)
     try:
         model = train(flux[keep], ivar[keep], labels[keep], threads=threads, **options)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labeltransfer.catalogs.catalogue import HELD_OUT, catalogue_rows
+from labeltransfer.catalogs.catalogue import HELD_OUT, catalogue_rows, physical_ranges
 from labeltransfer.catalogs.fates import Limits, keep_reference, keep_survey
 from labeltransfer.catalogs.rows import Index, Indexed, among
 from labeltransfer.validation.calibration import calibrated
@@ -35,8 +35,8 @@ class Judgement(NamedTuple):
 
     Attributes
     ----------
-    names : tuple of str
-        Labels.
+    ranges : dict of str to (float, float)
+        By label, between what it is physical.
     calibrations : dict of str to Calibration
         By label.
     at_zero : bool
@@ -47,7 +47,7 @@ class Judgement(NamedTuple):
         Least correlation of a model's gradient with theory's at which a label counts as measured.
     """
 
-    names: tuple
+    ranges: dict
     calibrations: dict
     at_zero: bool
     limits: Limits
@@ -69,7 +69,7 @@ def judgement_of(study, calibrations):
     Judgement
     """
     return Judgement(
-        tuple(study["labels"]),
+        physical_ranges(study["labels"]),
         calibrations,
         study["validation"]["zero_point"],
         Limits(study["max_reduced_chi2"], study["model"]["clip"]),
@@ -106,12 +106,12 @@ def catalogue_blocks(reference_labels, survey_labels, stars, judgement, fates, s
 
 def finished(kept, stars, judgement):
     """Rows of the catalogue from the rows of labels that it takes; parameters as for `catalogue_blocks`."""
-    names, labels = judgement.names, kept.labels
+    names, labels = tuple(judgement.ranges), kept.labels
     if f"{names[0]}_correlation" in labels.colnames:
         training = stars.clip.table[np.asarray(stars.clip.table["trained"])]
         labels = with_measured_flags(labels, names, training, judgement.correlation)
     labels = calibrated(labels, names, judgement.calibrations, judgement.at_zero)
     zero = ", zero point of held-out reference stars removed" if judgement.at_zero else ""
-    table = catalogue_rows(kept._replace(labels=labels), names, f"from the survey spectrum{zero}")
+    table = catalogue_rows(kept._replace(labels=labels), judgement.ranges, f"from the survey spectrum{zero}")
     table["flags"][among(stars.held_out, table["spectrum_id"])] |= HELD_OUT
     return table

@@ -60,6 +60,10 @@ def main(snakemake):
     ledger = assemble(*ids, itertools.chain(earlier, unread, fates.rejected()), fates.good)
     check_counts(ledger, {name: table.meta["rows_found"] for name, table in zip(CATALOGS, lost, strict=True)})
     counts = count_fates(ledger)
+    if not n:
+        raise SystemExit(
+            f"{outputs.fits}: not one star has labels that can be used. What became of all rows:\n{counts}"
+        )
     print(f"{n} stars in the catalogue\n{counts.to_string()}")
     write_parquet_blocks(ledger_blocks(ledger), outputs.ledger, meta)
     write_csv(counts.assign(archive=source), outputs.fates)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labeltransfer.models.base import Labels, Minima, check_starts, labels_at
+from labeltransfer.models.base import Labels, Minima, check_starts, check_usable, labels_at
 from labeltransfer.models.cannon.kernels import DescentRule, Fits, fit_labels
 from labeltransfer.models.cannon.weighting import add_chi2, label_weights
 from labeltransfer.models.data import check_spectra, native, run_blocks
@@ -18,6 +18,8 @@ _MAX_ITERATIONS = 60
 _PIXEL_CHUNK = 512
 # Pixels whose products are made at a time: all at once, in float64, would take six times the memory that is kept.
 _PIXELS_OF_PAIRS = 64
+# Sums of single precision below this may have lost what they were made of.
+_LEAST_SUM = 1e-25
 # Stars have fewer numbers than this in their products, to bound the memory of models with many terms, but
 # for as many stars as the second.
 _MOST_PRODUCTS = 2**22
@@ -36,19 +38,19 @@ class _Tables(NamedTuple):
     @classmethod
     def of(cls, model, dtype):
         """Tables of a model."""
-        theta = np.ascontiguousarray(model.theta[:, 1:])
+        # Whatever stands at a pixel without a model must not touch a star, not even with no weight.
+        full = np.where(model.usable[:, None], model.theta, 0.0)
+        theta = np.ascontiguousarray(full[:, 1:])
         first, second = np.triu_indices(theta.shape[1])
         pairs = np.empty((len(theta), len(first)), dtype)
         for pixel in range(0, len(theta), _PIXELS_OF_PAIRS):
             few = theta[pixel : pixel + _PIXELS_OF_PAIRS]
-            pairs[pixel : pixel + _PIXELS_OF_PAIRS] = few[:, first] * few[:, second]
-        return cls(
-            np.ascontiguousarray(model.theta[:, 0]),
-            np.where(model.usable, model.scatter**2, np.inf),
-            model.theta,
-            theta.astype(dtype),
-            pairs,
-        )
+            with np.errstate(over="ignore"):  # see `_statistics`
+                pairs[pixel : pixel + _PIXELS_OF_PAIRS] = few[:, first] * few[:, second]
+        with np.errstate(over="ignore", invalid="ignore"):
+            s2 = np.where(model.usable, model.scatter**2, np.inf)
+            coefficients = theta.astype(dtype)
+        return cls(np.ascontiguousarray(full[:, 0]), s2, full, coefficients, pairs)
 
     def chunks(self):
         """Slices of pixels."""
@@ -93,7 +95,7 @@ def label(flux, ivar, model, *, starts, block=2048, threads=1, dtype=np.float32)
     Raises
     ------
     ValueError
-        For shapes that do not agree, or starting points that are not finite.
+        For shapes that do not agree, starting points that are not finite, or a model without a usable pixel.
 
     Notes
     -----
@@ -101,6 +103,7 @@ def label(flux, ivar, model, *, starts, block=2048, threads=1, dtype=np.float32)
     g = sum(w y theta) and H = sum(w theta theta^T) run over the pixels; v(x) lacks the constant term.
     """
     check_spectra(flux, ivar, len(model.theta))
+    check_usable(model)
     starts, n_star = check_starts(starts, model), len(flux)
     tables = _Tables.of(model, dtype)
     block = min(block, max(_LEAST_STARS, _MOST_PRODUCTS // tables.pairs.shape[1]))
@@ -109,6 +112,12 @@ def label(flux, ivar, model, *, starts, block=2048, threads=1, dtype=np.float32)
         rows = slice(first, min(first + block, n_star))
         f, iv = (native(np.ascontiguousarray(spectra[rows])) for spectra in (flux, ivar))
         statistics = _statistics(f, iv, tables)
+        lost = _lost(statistics)
+        if lost.any():
+            # Beyond single precision: weights or fluxes that are no normalised spectrum's.
+            again = _statistics(f[lost], iv[lost], _Tables.of(model, np.float64))
+            for sums, exact in zip(statistics, again, strict=True):
+                sums[lost] = exact
         minima = _minima(statistics, starts, model.terms)
         terms = vectorize(minima.x, model.terms)
         minima.chi2[:] = 0.0
@@ -129,9 +138,17 @@ def _statistics(flux, ivar, tables):
         shape = (n, pixels.stop - pixels.start)
         w, wy = np.empty(shape, dtype), np.empty(shape, dtype)
         label_weights(flux, ivar, pixels.start, tables.base, tables.s2, w, wy, n_pix)
-        packed += w @ tables.pairs[pixels]
-        g += wy @ tables.coefficients[pixels]
+        with np.errstate(over="ignore", invalid="ignore"):
+            packed += w @ tables.pairs[pixels]
+            g += wy @ tables.coefficients[pixels]
     return _Statistics(packed, g, n_pix)
+
+
+def _lost(statistics):
+    """Stars (n,) whose sums overflowed, or are so small that they may have lost what they were made of."""
+    largest = np.abs(statistics.packed).max(axis=1, initial=0.0)
+    finite = np.isfinite(largest) & np.isfinite(statistics.g).all(axis=1)
+    return ~finite | ((largest < _LEAST_SUM) & (statistics.n_pix > 0))
 
 
 def _minima(statistics, starts, terms):

@@ -10,8 +10,8 @@ from labeltransfer.models.cannon.labelling import label
 from labeltransfer.models.polynomial import polynomial, vectorize, vectorize_slopes
 
 #: What the numbers in ``CannonModel.status`` mean.
-STATUS = ("trained", "too few stars", "degenerate labels", "scatter not converged")
-TRAINED, TOO_FEW_STARS, DEGENERATE, NOT_CONVERGED = range(len(STATUS))
+STATUS = ("trained", "too few stars", "degenerate labels", "scatter not converged", "not finite")
+TRAINED, TOO_FEW_STARS, DEGENERATE, NOT_CONVERGED, NOT_FINITE = range(len(STATUS))
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class CannonModel(SpectralModel):
     """
 
     kind: ClassVar[str] = "cannon"
+    status_texts: ClassVar[tuple] = STATUS
 
     label_names: tuple
     order: int
@@ -60,8 +61,9 @@ class CannonModel(SpectralModel):
 
     @property
     def usable(self):
-        """(p,) bool: pixels that have a model; the others have zero coefficients and are never fitted."""
-        return (self.status != TOO_FEW_STARS) & (self.status != DEGENERATE)
+        """(p,) bool: pixels that have a model, all of it finite; the others are never fitted."""
+        trained = (self.status == TRAINED) | (self.status == NOT_CONVERGED)
+        return trained & np.isfinite(self.theta).all(axis=1) & np.isfinite(self.scatter)
 
     def predict(self, labels):
         """Model spectra (n, p) of labels (n, k), NaN at pixels without a model; see `SpectralModel`."""
@@ -87,8 +89,9 @@ def predict(model, labels):
     (n, p) array
         Normalised flux; NaN at pixels without a model.
     """
-    flux = vectorize(np.atleast_2d(model.to_scaled(labels)), model.terms) @ model.theta.T
-    flux[:, ~model.usable] = np.nan
+    terms, usable = vectorize(np.atleast_2d(model.to_scaled(labels)), model.terms), model.usable
+    flux = np.full((len(terms), len(usable)), np.nan)
+    flux[:, usable] = terms @ model.theta[usable].T
     return flux
 
 
@@ -118,6 +121,6 @@ def linear_coefficients(model, per):
             f"the model has no label {', '.join(unknown)}; it has {', '.join(model.label_names)}"
         )
     slopes = vectorize_slopes(np.zeros((1, len(model.label_names))), model.terms)[0] / model.scale
-    coefficients = model.theta @ slopes
-    coefficients[~model.usable] = np.nan
+    coefficients = np.full((len(model.theta), len(model.label_names)), np.nan)
+    coefficients[model.usable] = model.theta[model.usable] @ slopes
     return {name: coefficients[:, model.label_names.index(name)] * amount for name, amount in per.items()}

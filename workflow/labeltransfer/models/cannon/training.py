@@ -10,6 +10,7 @@ from labeltransfer.models.cannon.kernels import factor_and_solve, solve_again
 from labeltransfer.models.cannon.model import (
     DEGENERATE,
     NOT_CONVERGED,
+    NOT_FINITE,
     TOO_FEW_STARS,
     TRAINED,
     CannonModel,
@@ -147,7 +148,9 @@ def _train_pixels(flux, ivar, design, maximum_of):
         if not enough.all():
             flux, ivar = flux[enough], ivar[enough]
         theta[enough], s2[enough], chi2[enough], status[enough] = maximum_of(flux, ivar, design)
-    untrained = (status == TOO_FEW_STARS) | (status == DEGENERATE)
+    finite = np.isfinite(theta).all(axis=1) & np.isfinite(s2) & np.isfinite(chi2)
+    status[~finite & (status != DEGENERATE)] = NOT_FINITE
+    untrained = (status != TRAINED) & (status != NOT_CONVERGED)
     theta[untrained], s2[untrained], chi2[untrained] = 0.0, 0.0, 0.0
     return _Pixels(theta, np.sqrt(s2), chi2, n_used, status)
 

@@ -126,7 +126,8 @@ class Jacobian(NamedTuple):
         s[:n, -1] = weight[:n]
         products = self.points.products if dtype is np.float64 else self.points.rough
         matrix = syrk(1.0, u[:m].T, trans=1, lower=1)
-        matrix.T[...] *= products[:m, :m]
+        with np.errstate(over="ignore"):  # what overflows has no factor, and is done in double precision
+            matrix.T[...] *= products[:m, :m]
         if d:
             cross = u[m:] @ u.T
             cross *= products[m:]

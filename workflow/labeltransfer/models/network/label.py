@@ -1,10 +1,11 @@
 """Labels of stars from networks: Newton's method from several starting points, on blocks of stars."""
 
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
-from labeltransfer.models.base import Labels, Minima, check_starts, labels_at
+from labeltransfer.models.base import Labels, Minima, check_starts, check_usable, labels_at
 from labeltransfer.models.compiled import compiled
 from labeltransfer.models.data import check_spectra, clean_pixels, run_blocks, weights
 
@@ -81,6 +82,7 @@ class _Descent(NamedTuple):
 
 def tables_of(model, pixels, dtype):
     """`Tables` of some pixels of a model."""
+    dtype, rough = (kind if _fits(model, pixels, kind) else np.float64 for kind in (dtype, np.float32))
     slope = model.w[pixels][:, :, None] * model.W[pixels] / 4
     inner = np.concatenate([model.W[pixels].transpose(0, 2, 1), model.c[pixels][:, None, :]], axis=1) / 2
     total = model.w[pixels].sum(axis=1)
@@ -88,8 +90,14 @@ def tables_of(model, pixels, dtype):
     slopes = slope, slope.sum(axis=1, keepdims=True)
     return Tables(
         *(np.ascontiguousarray(array, dtype=dtype) for array in flux),
-        *(np.ascontiguousarray(array, dtype=np.float32) for array in slopes),
+        *(np.ascontiguousarray(array, dtype=rough) for array in slopes),
     )
+
+
+def _fits(model, pixels, dtype):
+    """Whether all weights of some pixels, and their products, are far from the largest number of a type."""
+    largest = [np.abs(array[pixels]).max(initial=0.0) for array in (model.W, model.c, model.w, model.b)]
+    return max(1.0, *largest[:2]) * max(1.0, *largest[2:]) < 1e-6 * np.finfo(dtype).max
 
 
 def flux_and_slopes(x, tables, pixels):
@@ -145,7 +153,7 @@ def _newton(right, normal, missing, damping):
     def solve(rows):
         unit = (normal[rows] + missing[rows]) / (length[rows, :, None] * length[rows, None, :])
         unit[:, diagonal, diagonal] += damping[rows, None] + 1e-12
-        return np.linalg.solve(unit, (right[rows] / length[rows])[:, :, None])[:, :, 0] / length[rows]
+        return _solved(unit, right[rows] / length[rows]) / length[rows]
 
     step = solve(slice(None))
     wrong = (step * right).sum(axis=1) < 0
@@ -153,6 +161,18 @@ def _newton(right, normal, missing, damping):
         missing[wrong] = 0.0
         step[wrong] = solve(wrong)
     return step, (step * right).sum(axis=1)
+
+
+def _solved(matrices, right):
+    """Solutions (n, k) of n systems; zero for those that have none, which are no concern of the others."""
+    try:
+        return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        found = np.zeros_like(right)
+        for row, (matrix, side) in enumerate(zip(matrices, right, strict=True)):
+            with contextlib.suppress(np.linalg.LinAlgError):
+                found[row] = np.linalg.solve(matrix, side)
+        return found
 
 
 def _secant(normal, missing, step, change, near):
@@ -281,7 +301,7 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
     Raises
     ------
     ValueError
-        For shapes that do not agree, or starting points that are not finite.
+        For shapes that do not agree, starting points that are not finite, or a model without a usable pixel.
 
     Notes
     -----
@@ -291,6 +311,7 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
     what these leave out, without which bright stars that the model does not quite describe converge slowly.
     """
     check_spectra(flux, ivar, len(model.b))
+    check_usable(model)
     n_star, n_label = len(flux), len(model.label_names)
     starts = check_starts(starts, model)
     usable = np.flatnonzero(model.usable)

@@ -59,7 +59,8 @@ def minimise(q, objective, n_iterations):
     for _ in range(n_iterations):
         step, expected = propose(state, damping, objective)
         trial = objective.evaluate(state.q + step)
-        gain = np.clip((state.loss - trial.loss) / np.maximum(expected, 1e-300), -1.0, 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gain = np.clip((state.loss - trial.loss) / np.maximum(expected, 1e-300), -1.0, 1.0)
         better = np.isfinite(trial.loss) & (trial.loss < state.loss)
         done = better & (state.loss - trial.loss < LOSS_TOLERANCE * state.loss)
         # Nielsen's rule: less damping the better the quadratic model was, ever more after failures

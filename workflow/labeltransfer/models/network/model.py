@@ -9,7 +9,8 @@ from labeltransfer.models.base import SpectralModel
 from labeltransfer.models.network.label import label_network
 
 #: What the numbers in ``NetworkModel.status`` mean.
-STATUS = ("trained", "too few stars", "not trained")
+STATUS = ("trained", "too few stars", "not trained", "not finite")
+TRAINED, TOO_FEW_STARS, NOT_TRAINED, NOT_FINITE = range(len(STATUS))
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class NetworkModel(SpectralModel):
     """
 
     kind: ClassVar[str] = "network"
+    status_texts: ClassVar[tuple] = STATUS
 
     label_names: tuple
     pivot: np.ndarray
@@ -66,8 +68,15 @@ class NetworkModel(SpectralModel):
 
     @property
     def usable(self):
-        """(p,) bool: pixels that have a network; the others are constants and never fitted."""
-        return self.status == 0
+        """(p,) bool: pixels that have a network, all of it finite; the others are never fitted."""
+        weights = self.W, self.c, self.w
+        finite = [np.isfinite(array).reshape(len(self.b), -1).all(axis=1) for array in weights]
+        return (
+            (self.status == TRAINED)
+            & np.all(finite, axis=0)
+            & np.isfinite(self.b)
+            & np.isfinite(self.scatter)
+        )
 
     def predict(self, labels):
         """Model spectra (n, p) of labels (n, k), NaN at pixels without a network; see `SpectralModel`."""

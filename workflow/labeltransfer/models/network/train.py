@@ -11,13 +11,15 @@ from labeltransfer.models.data import check_spectra, check_training_labels, clea
 from labeltransfer.models.network.layout import Points, differences, split
 from labeltransfer.models.network.loss import Loss, Pixels, Problem
 from labeltransfer.models.network.minimise import minimise
-from labeltransfer.models.network.model import NetworkModel
+from labeltransfer.models.network.model import NOT_FINITE, TOO_FEW_STARS, TRAINED, NetworkModel
 from labeltransfer.models.network.options import GradientPrior, NetworkOptions
 from labeltransfer.models.network.solve import cholesky
 from labeltransfer.models.scatter import fit_scatter
 
 # |x| of a gradient's difference is rounded to sqrt(x^2 + this^2) - this: relative ones, and absolute ones in
 # units of the floor.
+# No star counts for more than one this many times more certain than the spread of the stars.
+_MOST_CERTAIN = 1e7
 _PRIOR_ROUND = 1e-2
 # Spread of the hidden nodes' first arguments over stars: found by trial, for speed only.
 _FIRST_WEIGHTS = 0.5
@@ -164,7 +166,7 @@ def _standardise(flux, ivar, prior, n_difference):
     per = 1.0 / np.maximum(np.abs(theory), prior.floor) if prior.relative else np.ones_like(theory)
     pixels = Pixels(
         y / unit[:, None],
-        np.sqrt(ivar / np.maximum(n_used, 1)[:, None]) * unit[:, None],
+        np.minimum(np.sqrt(ivar / np.maximum(n_used, 1)[:, None]) * unit[:, None], _MOST_CERTAIN),
         theory / unit[:, None],
         np.where(known, per, 0.0) * unit[:, None],
         np.full((len(flux), 1), _PRIOR_ROUND if prior.relative else prior.floor),
@@ -192,6 +194,10 @@ def _train_pixels(flux, ivar, prior, problem, options, first):
         left_out = _left_out(state, objective) / np.where(root > 0, root, 1.0)
         scatter[enough] = data.unit[enough] * fit_scatter(left_out, n_used[:, None] * root**2)
         q[enough], loss[enough] = found, cost
+    values = np.column_stack([q, loss, chi2, scatter])
+    finite = np.isfinite(values).all(axis=1)
+    status = np.where(enough, np.where(finite, TRAINED, NOT_FINITE), TOO_FEW_STARS)
+    q[~finite], loss[~finite], chi2[~finite], scatter[~finite] = 0.0, 0.0, 0.0, 0.0
     inner, w, b = split(q, k)
     return _Networks(
         W=np.ascontiguousarray(inner[:, :k].transpose(0, 2, 1)),
@@ -202,7 +208,7 @@ def _train_pixels(flux, ivar, prior, problem, options, first):
         chi2=chi2,
         loss=loss,
         n_used=data.n_used,
-        status=np.where(enough, 0, 1).astype(np.int8),
+        status=status.astype(np.int8),
     )
 
 
