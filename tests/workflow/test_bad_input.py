@@ -455,6 +455,16 @@ def test_what_changes_in_an_archive_of_ones_own_is_seen(own_run):
         assert {"survey_catalog", "reference_catalog", "prepare", "train", "catalog"} <= planned(made)
         undo()
         assert planned(made) == set()
+    # A table that is touched is the same; another one is seen even where it is older than what was made of it.
+    content, times = table.read_bytes(), (table.stat().st_atime_ns, table.stat().st_mtime_ns)
+    table.touch()
+    assert planned(made) == set()
+    table.write_bytes(content.replace(b"-9999.0", b"5000.0"))
+    os.utime(table, ns=(1, 1))
+    assert {"reference_catalog", "train", "catalog"} <= planned(made)
+    table.write_bytes(content)
+    os.utime(table, ns=times)
+    assert planned(made) == set()
     # Of a table of labels the spectra know nothing: they are not read again.
     text = table.read_text()
     labels = pd.read_csv(table)

@@ -171,6 +171,8 @@ rule reference_catalog:
             for key, value in config["archives"]["local"].items()
             if key not in ("root", "spectra")
         },
+        # Another text when a table's content is another, however old the file is.
+        tables=lambda w: own_marks(config) if SOURCE == "local" else [],
         missing=config["archives"]["missing"],
         labels=lambda w: {
             **config["studies"][w.study]["labels"],

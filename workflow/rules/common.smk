@@ -3,7 +3,7 @@ import re
 from importlib.metadata import version as version_of
 
 from labeltransfer.files.places import find_fact, recorded_name
-from labeltransfer.sources.listing import own_folder, own_listing, own_tables
+from labeltransfer.sources.listing import own_folder, own_listing, own_marks, own_tables
 
 # Studies, and the releases that they are made from -> their place in `run`, counted from the last.
 PLACE = {

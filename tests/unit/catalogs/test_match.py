@@ -143,3 +143,16 @@ def test_the_best_spectrum_of_a_star_meets_the_reference_survey(sky):
     assert stars["star"][0] == stars["star"][1]
     assert rejected["id"].tolist() == ["Z"]
     assert rejected["reason"].tolist() == ["no counterpart within the radius"]
+
+
+def test_labels_that_name_their_spectra_stay_with_them(sky):
+    survey, reference = sky
+    # The worse spectrum of the first star has labels, too; the second star's are nearer to the third.
+    reference["survey_row"] = [1, 0, 3]
+    matches, stars, rejected = crossmatch(survey, reference, 3.0, 3.0)
+    assert matches["reference_id"].tolist() == ["A", "B", "Z"]
+    assert matches["survey_row"].tolist() == [1, 0, 3]
+    assert matches["spectrum_id"].tolist() == ["a2", "a1", "c"]
+    np.testing.assert_allclose(matches["separation"][:2], [np.hypot(0.5, 0.1), 10 * 3600], rtol=1e-6)
+    assert stars["best"].tolist() == [False, True, True, True, True]
+    assert len(rejected) == 0

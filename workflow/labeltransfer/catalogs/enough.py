@@ -14,6 +14,7 @@ STARS_PER_TERM = 2  # a polynomial is trained on at least this many stars per co
 STARS_PER_WEIGHT = 2  # a network, per label and one more
 CALIBRATION_STARS = 30  # that errors are calibrated with, at least
 HELD_OUT = "held out from training as a test"
+BETTER_SPECTRUM = "another spectrum of the star, with labels of its own, is better"
 CLIPPED = "clipped"
 UNMATCHED = "without a spectrum"
 UNREAD = "whose spectra cannot be used"
@@ -239,7 +240,11 @@ def check_reference_set(chosen, reasons, n_row, study, where, seed=0):
             )
     problems += constant_labels(chosen, study["labels"], where) if n > 1 else []
     counts = Counter(reasons[reasons != ""].tolist()) + Counter({UNMATCHED: n_row - len(reasons)})
-    keys = {HELD_OUT: f"{where}.hold_out.fraction", UNMATCHED: f"{where}.match_radius"}
+    keys = {
+        HELD_OUT: f"{where}.hold_out.fraction",
+        UNMATCHED: f"{where}.match_radius",
+        BETTER_SPECTRUM: f"{where}.same_star_radius",
+    }
     why = why_fewer(counts, lambda reason: keys.get(reason, f"{where}.cuts"))
     refuse(problems, f"{n} reference stars of {len(reasons)} matched ones are too few", why)
 

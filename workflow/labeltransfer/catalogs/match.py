@@ -18,7 +18,6 @@ from labeltransfer.surveys.sky import separations, unit_vectors
 NO_POSITION = "no position"
 NO_COUNTERPART = "no counterpart within the radius"
 CLAIMED_BY_NEARER = "its counterpart has a nearer match"
-BETTER_SPECTRUM = "labels of another spectrum of the star, which is better"
 
 
 class Matches(NamedTuple):
@@ -171,7 +170,8 @@ def crossmatch(survey, reference, match_radius, same_star_radius):
     """Group repeated spectra into stars, and match stars with the reference survey.
 
     By position, the best spectrum of a star is matched with the nearest reference star. Where labels name their
-    spectra they stay with them: of a star's labelled spectra the best counts, with the labels that name it.
+    spectra they stay with them, however many of a star's spectra have labels: the selection, which knows what labels
+    are good for, takes one of them.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def crossmatch(survey, reference, match_radius, same_star_radius):
     star = group_stars(survey["ra"], survey["dec"], same_star_radius)
     best = one_star_once(star, survey["snrg"])
     if "survey_row" in reference.colnames:
-        found = _own_spectra(survey, reference, star)
+        found = _own_spectra(survey, reference)
     else:
         rows = np.flatnonzero(best)
         found = match(
@@ -216,16 +216,11 @@ def crossmatch(survey, reference, match_radius, same_star_radius):
     return matches, Table({"star": star, "best": best}), rejected
 
 
-def _own_spectra(survey, reference, star):
-    """Pairs of labels and the spectra that they name: of the labelled spectra of a star, the best."""
+def _own_spectra(survey, reference):
+    """Pairs of labels and the spectra that they name."""
     rows = np.asarray(reference["survey_row"])
-    kept = one_star_once(star[rows], survey["snrg"][rows])
-    index1 = np.flatnonzero(kept)
-    index2 = rows[index1]
-    apart = separations(
-        reference["ra"][index1], reference["dec"][index1], survey["ra"][index2], survey["dec"][index2]
-    )
-    return Matches(index1, index2, apart, np.where(kept, "", BETTER_SPECTRUM))
+    apart = separations(reference["ra"], reference["dec"], survey["ra"][rows], survey["dec"][rows])
+    return Matches(np.arange(len(rows)), rows, apart, np.full(len(rows), ""))
 
 
 _REASONS = (NO_POSITION, NO_COUNTERPART, CLAIMED_BY_NEARER)

@@ -10,7 +10,7 @@ from astropy.table import hstack
 
 from labeltransfer.catalogs.cuts import apply_cuts
 from labeltransfer.catalogs.distance import label_distance
-from labeltransfer.catalogs.enough import HELD_OUT
+from labeltransfer.catalogs.enough import BETTER_SPECTRUM, HELD_OUT
 from labeltransfer.catalogs.rows import among, index_ids
 from labeltransfer.catalogs.splits import train_test_split
 from labeltransfer.files.rejected import rejected_rows
@@ -22,7 +22,8 @@ TRAINED = "spectrum of a reference star"
 FAR = "label distance above the cut"
 NO_LABELS = "no pipeline labels to measure the label distance with"
 OF_REFERENCE = "another spectrum of the star is in the reference set"
-SURVEY_REASONS = ("", REPEAT, TRAINED, NO_LABELS, FAR, OF_REFERENCE)
+OF_HELD_OUT = "another spectrum of the star has the labels that were held out"
+SURVEY_REASONS = ("", REPEAT, TRAINED, NO_LABELS, FAR, OF_REFERENCE, OF_HELD_OUT)
 SURVEY_COLUMNS = ("spectrum_id", "path", "obsid", "ra", "dec", "snrg")
 _SAMPLE_STREAM = 9  # of random numbers, beside the seed
 
@@ -42,15 +43,19 @@ class SurveyChoice(NamedTuple):
     sampled: np.ndarray
 
 
-def reference_reasons(pairs, star, cuts, held_out=0.0, seed=0):
+def reference_reasons(pairs, star, quality, cuts, held_out=0.0, seed=0):
     """Why matched stars are not in the reference set.
+
+    Of several matches of a star, which there are where labels name their spectra, the best that passes the cuts counts.
 
     Parameters
     ----------
     pairs : Table
         Rows of the reference catalogue, one for each match.
     star : (n,) int array
-        Star of each match; equal stars are held out together.
+        Star of each match.
+    quality : (n,) array
+        What makes one spectrum of a star better than another, as for `labeltransfer.catalogs.match.one_star_once`.
     cuts : sequence of mappings
         As for `labeltransfer.catalogs.cuts.apply_cuts`.
     held_out : float, optional
@@ -64,8 +69,14 @@ def reference_reasons(pairs, star, cuts, held_out=0.0, seed=0):
     (n,) str
         Empty for the reference set.
     """
+    # Late: who needs other parts of this module does not wait for what searches the sky.
+    from labeltransfer.catalogs.match import one_star_once
+
     keep, reason = apply_cuts(pairs, cuts)
-    n_star = len(np.unique(np.asarray(star)[keep]))
+    passed, other = np.flatnonzero(keep), np.zeros(len(keep), dtype=bool)
+    other[passed[~one_star_once(np.asarray(star)[passed], np.asarray(quality)[passed])]] = True
+    keep, reason = keep & ~other, np.where(other, BETTER_SPECTRUM, reason)
+    n_star = np.count_nonzero(keep)
     if 0 < round((1 - held_out) * n_star) < n_star:
         trained = train_test_split(np.asarray(star)[keep], 1 - held_out, seed)
         test = np.zeros(len(keep), dtype=bool)
@@ -136,8 +147,10 @@ def survey_distances(survey, reference_set, pipeline, settings, threads=1):
     )
 
 
-def choose_survey_stars(stars, reference_rows, distances, settings=None, seed=0):
-    """Choose the survey rows to label: all but one spectrum per star, close to the reference set.
+def choose_survey_stars(stars, reference_rows, held_out_rows, distances, settings=None, seed=0):
+    """Choose the survey rows to label: of each star without a spectrum in the reference set one, close to that set.
+
+    It is the best, but for stars whose labels were held out as a test: these are of one spectrum, which may be another.
 
     Parameters
     ----------
@@ -145,6 +158,8 @@ def choose_survey_stars(stars, reference_rows, distances, settings=None, seed=0)
         Of each row the `star`, and whether it is the `best` spectrum of it.
     reference_rows : int array
         Rows of the reference set.
+    held_out_rows : int array
+        Rows whose labels were held out.
     distances : (n,) array
         Label distance of each row.
     settings : mapping, optional
@@ -160,7 +175,9 @@ def choose_survey_stars(stars, reference_rows, distances, settings=None, seed=0)
     code = np.zeros(len(best), dtype=np.int8)
     # A star may be in the reference set by a spectrum that has labels of its own, and not be the best.
     code[np.isin(star, star[reference_rows])] = SURVEY_REASONS.index(OF_REFERENCE)
+    code[np.isin(star, star[held_out_rows])] = SURVEY_REASONS.index(OF_HELD_OUT)
     code[~best] = SURVEY_REASONS.index(REPEAT)
+    code[held_out_rows] = 0
     code[reference_rows] = SURVEY_REASONS.index(TRAINED)
     sampled = np.zeros(len(best), dtype=bool)
     if settings is not None:

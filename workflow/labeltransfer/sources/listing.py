@@ -78,10 +78,15 @@ def list_files(folder):
         raise refusal(folder, "no such folder", "a folder of spectra", "none", _CHECK_PATH)
     found, ignored, seen = {}, Counter(), set()
     folders = linked = 0
+    behind_links = False
     # Folders behind links wait until all others were looked into: what is there twice bears its own name.
     todo, links = [folder], []
     while todo or links:
-        here = todo.pop() if todo else links.pop(0)
+        if not todo:
+            # From here on all that is found is behind a link.
+            behind_links = True
+            todo.append(links.pop(0))
+        here = todo.pop()
         try:
             status = os.stat(here)
             if (status.st_dev, status.st_ino) in seen:
@@ -93,13 +98,13 @@ def list_files(folder):
             cure = "Give it the permission to be read, or take it out of the folder."
             raise refusal(here, "folder cannot be read", "a readable folder", error.strerror, cure) from None
         folders += 1
+        linked += behind_links
         below = []
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 below.append(Path(entry.path))
-            elif entry.is_dir():
+            elif _leads_to_folder(entry):
                 links.append(Path(entry.path))
-                linked += 1
             elif entry.name.lower().endswith(SUFFIXES):
                 found[Path(entry.path).relative_to(folder).as_posix()] = _mark(entry)
             else:
@@ -137,9 +142,28 @@ def _digest(folder):
         return str(error)  # the job that reads the folder fails with it
 
 
+def own_marks(config):
+    """sha256 of each of one's own tables of labels: a table that was replaced by an older file is another one too."""
+    marks = []
+    for path in own_tables(config):
+        with open(path, "rb") as file:
+            marks.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return marks
+
+
 def own_listing(config):
     """The digest of the spectra in one's own folder, from the configuration; of a folder that will not do, why."""
     return _digest(own_folder(config))
+
+
+def _leads_to_folder(entry):
+    """Whether an entry is a link to a folder, or to a place where nobody may look: that is an error then."""
+    try:
+        return entry.is_dir()
+    except PermissionError:
+        return not entry.name.lower().endswith(SUFFIXES)
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _mark(entry):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from astropy.table import Table
 
-from labeltransfer.catalogs.enough import check_reference_set
+from labeltransfer.catalogs.enough import HELD_OUT, check_reference_set
 from labeltransfer.catalogs.selection import (
     STAGE,
     choose_survey_stars,
@@ -27,7 +27,9 @@ def main(snakemake):
     matches, stars = read_table(inputs.matches), read_table(inputs.stars)
     observed, star = read_table(inputs.survey, rows=matches["survey_row"]), np.asarray(stars["star"])
     pairs, of_match = read_table(inputs.reference)[matches["reference_row"]], star[matches["survey_row"]]
-    reasons = reference_reasons(pairs, of_match, params.cuts, params.hold_out["fraction"], params.seed)
+    reasons = reference_reasons(
+        pairs, of_match, observed["snrg"], params.cuts, params.hold_out["fraction"], params.seed
+    )
     keep = reasons == ""
     chosen = reference_columns(observed, pairs, of_match, params.labels, params.pipeline)[keep]
     where = f"studies.{snakemake.wildcards.study}"
@@ -42,7 +44,8 @@ def main(snakemake):
         columns = {params.pipeline[name] for name in params.distance["scale"]}
         survey = read_table(inputs.survey, sorted(columns))
         distances = survey_distances(survey, chosen, params.pipeline, params.distance, snakemake.threads)
-    choice = choose_survey_stars(stars, matches["survey_row"][keep], distances, params.distance, params.seed)
+    rows, held_out = matches["survey_row"][keep], matches["survey_row"][reasons == HELD_OUT]
+    choice = choose_survey_stars(stars, rows, held_out, distances, params.distance, params.seed)
     settings = {name: getattr(params, name) for name in ("cuts", "distance", "hold_out", "seed")}
     meta = provenance(settings, list(inputs), params.code)
     write_table(chosen, outputs.reference_set, meta)
