@@ -62,7 +62,11 @@ def test_the_files_of_the_repository_are_accepted(root, default, schema_path):
     ("change", "key", "problem"),
     [
         ({"sead": 1}, "sead", "unknown key 'sead'; known here: run, source, seed, archives"),
-        ({"archives": {"moc": {}}}, "archives.moc", "unknown key 'moc'; known here: mock, public, missing, local"),
+        (
+            {"archives": {"moc": {}}},
+            "archives.moc",
+            "unknown key 'moc'; known here: mock, public, missing, local",
+        ),
         (
             {"archives": {"mock": {"releases": {"dr2": {"n_stars": 3}}}}},
             "archives.mock.releases.dr2.n_stars",

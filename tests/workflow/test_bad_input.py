@@ -473,6 +473,16 @@ def test_what_changes_in_an_archive_of_ones_own_is_seen(own_run):
     assert {"reference_catalog", "train", "catalog"} <= planned(made)
     assert "survey_catalog" not in planned(made)
 
+    # Only parts with another spectrum in them are read again; here one that is not in the reference set.
+    chosen = read_table(made.folder / "results" / "own" / "catalogs" / "survey_set.fits")
+    other = folder / chosen["path"][0]
+    other.write_bytes(gzip.compress(gzip.decompress(other.read_bytes()), 1))
+    printed = made.succeed("results/own/catalog.fits", "--configfile", "own.yaml")
+    assert "Eq. 1 for the survey spectra" in printed
+    assert "Eq. 1 for the reference spectra" not in printed
+    assert "own: training on the reference set" in printed
+    assert planned(made) == set()
+
     one.unlink()
     made.succeed("results/own/catalog.fits", "--configfile", "own.yaml")
     table.write_text(text)

@@ -112,7 +112,7 @@ MADE_SPECTRA = {
         )
     },
     "public": lambda w: {},
-    "local": lambda w: {"survey": f"results/{w.study}/catalogs/survey.fits"},
+    "local": lambda w: {"survey": ancient(f"results/{w.study}/catalogs/survey.fits")},
 }
 
 
@@ -185,10 +185,36 @@ rule reference_catalog:
         "../scripts/archive/reference_catalog.py"
 
 
+checkpoint chosen_spectra:
+    input:
+        survey="results/{study}/catalogs/survey.fits",
+        stars="results/{study}/catalogs/{role}_set.fits",
+    output:
+        marks="results/{study}/archive/{role}_marks.txt",
+    log:
+        "logs/{study}/chosen_spectra/{role}.log",
+    benchmark:
+        "logs/{study}/chosen_spectra/{role}.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        parts=lambda w: ITEMS[w.role],
+        code=code_of("sources"),
+    message:
+        "{wildcards.study}: which parts of the {wildcards.role} spectra are others than before"
+    script:
+        "../scripts/archive/chosen_spectra.py"
+
+
 rule fetch_spectra:
     input:
         unpack(MADE_SPECTRA[SOURCE]),
-        stars="results/{study}/catalogs/{role}_set.fits",
+        stars=chosen_stars if SOURCE == "local" else "results/{study}/catalogs/{role}_set.fits",
         datasets=fact(config["archives"]["public"]["datasets"]),
     output:
         ledger="results/{study}/archive/{role}/{item}.fits",
@@ -208,6 +234,7 @@ rule fetch_spectra:
         source=SOURCE,
         archives=config["archives"],
         release=lambda w: config["studies"][w.study]["releases"]["lamost"],
+        spectra=lambda w: settled(w)[w.item] if SOURCE == "local" else "",
         code=code_of("sources"),
     message:
         "{wildcards.study}: spectra of the {wildcards.role} stars, {wildcards.item}, from the {params.source} archive"

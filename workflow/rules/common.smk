@@ -84,3 +84,23 @@ def silent_files(study, prefix):
             if path.endswith((".csv", ".json")):
                 made[path] = inputs
     return dict(sorted(made.items()))
+
+
+# Of spectra of one's own only the parts with another spectrum in them are read again: which these are is known when
+# the stars have been chosen. Sets and catalogue may be younger than what was made of a part that is the same.
+def settled(w):
+    """Mark of a part of the chosen spectra of one's own, when they have been chosen."""
+    marks = checkpoints.chosen_spectra.get(study=w.study, role=w.role).output[0]
+    return dict(line.split() for line in Path(marks).read_text().splitlines())
+
+
+def chosen_stars(w):
+    """The set that a part is of, when it has been chosen."""
+    settled(w)
+    return ancient(f"results/{w.study}/catalogs/{w.role}_set.fits")
+
+
+def fetched_part(w):
+    """The ledger of a part, when it is known whether it is to be made again."""
+    settled(w)
+    return f"results/{w.study}/archive/{w.role}/{w.item}.fits"

@@ -12,7 +12,7 @@ PREPARATION = {
 
 rule prepare:
     input:
-        fetched="results/{study}/archive/{role}/{item}.fits",
+        fetched=fetched_part if SOURCE == "local" else "results/{study}/archive/{role}/{item}.fits",
         windows=[fact(table) for table in config["preparation"]["windows"]],
     output:
         store="results/{study}/spectra/{role}/{item}.h5",

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from labeltransfer.sources.at_hand import spectra_at_hand, spectra_fetched, worth_another_try
+from labeltransfer.sources.at_hand import (
+    mark_of,
+    spectra_at_hand,
+    spectra_fetched,
+    spectra_listed,
+    worth_another_try,
+)
 
 
 def test_spectra_that_are_not_there_are_named_in_the_fetch_ledger(tmp_path):
@@ -18,6 +24,22 @@ def test_spectra_that_are_not_there_are_named_in_the_fetch_ledger(tmp_path):
     assert ledger["reason"].tolist() == ["", "no such file"]
     assert ledger["bytes"].tolist() == [5, -1]
     assert ledger["path"][0] == str(tmp_path / "plan" / "here.fits.gz")
+
+
+def test_a_mark_changes_with_the_spectra_alone():
+    known = Table({"spectrum_id": ["a", "b", "c"], "bytes": [1, 2, 3], "sha256": ["aa", "bb", "cc"]})
+    stars = Table({"spectrum_id": ["c", "a"], "path": ["p/c.fits", "p/a.fits"], "teff": [5000.0, 6000.0]})
+    mark = mark_of(spectra_listed(stars, known, ""))
+    stars["teff"] = [1.0, 2.0]
+    known["sha256"][1] = "b2"
+    assert mark_of(spectra_listed(stars, known, "")) == mark
+    others = [
+        mark_of(spectra_listed(stars[[1, 0]], known, "")),
+        mark_of(spectra_listed(stars[:1], known, "")),
+    ]
+    known["sha256"][2] = "c2"
+    others.append(mark_of(spectra_listed(stars, known, "")))
+    assert len({mark, *others}) == 4
 
 
 def test_ledgers_of_servers_and_of_folders_have_one_form(tmp_path):

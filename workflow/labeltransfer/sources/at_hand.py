@@ -1,5 +1,6 @@
 """Fetch ledgers: which spectra lie where, and why others do not."""
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -76,6 +77,12 @@ def spectra_listed(stars, known, folder):
             "sha256": seen["sha256"],
         }
     )
+
+
+def mark_of(ledger):
+    """A text that is another one when spectra of a ledger are others, in another order, or of another content."""
+    rows = zip(*(ledger[name].tolist() for name in ("spectrum_id", "path", "sha256")), strict=True)
+    return hashlib.sha256(repr(list(rows)).encode()).hexdigest()
 
 
 def spectra_fetched(stars, fetched, folder):

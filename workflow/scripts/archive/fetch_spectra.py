@@ -57,7 +57,8 @@ def main(snakemake):
         raise SystemExit(reason)
     # Where each spectrum came from, and its checksum, stand in its row.
     settings = {"source": params.source, "release": params.release}
-    read = [inputs.stars, *([inputs.datasets] if params.source == "public" else [])]
+    # One's own were made from no other file; the set that they are of may change without them.
+    read = {"public": [inputs.stars, inputs.datasets], "local": []}.get(params.source, [inputs.stars])
     write_table(ledger, snakemake.output.ledger, provenance(settings, read, params.code))
 
 
