@@ -131,3 +131,15 @@ def test_the_ledger_survives_parquet(tmp_path):
     ledger = assemble(["=a", "b"], [], [rejected(["b"], "s", "r")], fates(["=a"], "labelled"))
     write_parquet(ledger, tmp_path / "ledger.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "ledger.parquet"), ledger)
+
+
+@pytest.mark.parametrize(("survey", "reference"), [(3, 1), (1, 1), (2, 2), (2, 0)])
+def test_a_ledger_with_another_number_of_lines_than_rows_were_found_is_refused(survey, reference):
+    ids = fates(["a", "b"], "labelled"), fates(["A"], "trained on", "reference")
+    ledger = ledgers.assemble(["a", "b"], ["A"], [], ids)
+    ledgers.check_counts(ledger, {"survey": 2, "reference": 1})
+    name, found, there = ("survey", survey, 2) if survey != 2 else ("reference", reference, 1)
+    with pytest.raises(
+        ValueError, match=rf"^{found} rows or files of the {name} were found, but .* has {there}:"
+    ):
+        ledgers.check_counts(ledger, {"survey": survey, "reference": reference})
