@@ -19,3 +19,11 @@ def test_the_shift_figure_draws_every_fraction_or_an_arrow():
     assert sum(len(line.get_xdata()) for line in arrows) == 2
     median = np.median(shifts["recovered_fraction"][shifts["method"] == "quadratic"])
     assert f"quadratic, no prior: median {median:.3g}" in words(figure)
+
+
+def test_methods_on_a_sample_of_the_pixels_say_so():
+    shifts = mock_shifts()
+    shifts["pixels"] = np.where(shifts["method"] == "quadratic", 330, 3176)
+    texts = words(shift_test.draw(shifts, "mock"))
+    assert texts.count("(330 pixels)") == 1
+    assert "3176" not in texts

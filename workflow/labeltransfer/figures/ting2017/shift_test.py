@@ -22,7 +22,8 @@ def draw(shifts, archive_kind, *, y_range=(-0.6, 1.6)):
     shifts : astropy.table.Table
         One row per label, method and shift: `label` (whose abundance alone was shifted), `method`, `shift`
         [dex], `recovered_fraction` (change of the label over the shift: 1 if it is measured, 0 if it is
-        inferred from other labels) and `error` (its standard error, NaN if unknown).
+        inferred from other labels) and `error` (its standard error, NaN if unknown). Perhaps `pixels`: how many the
+        method uses, which is told of those on a sample of them.
     archive_kind : {'mock', 'public', 'local'}
     y_range : (float, float)
         Ends of the ordinate; points beyond it are drawn as arrows at its edge.
@@ -43,6 +44,9 @@ def draw(shifts, archive_kind, *, y_range=(-0.6, 1.6)):
         float_column(shifts, name, FIGURE_NAME, "shifts") for name in ("shift", "recovered_fraction", "error")
     )
     error = np.where(np.isfinite(error), error, 0.0)
+    pixels = np.zeros(len(shifts))
+    if "pixels" in shifts.colnames:
+        pixels = float_column(shifts, "pixels", FIGURE_NAME, "shifts")
     names, styles, all_shifts = list(dict.fromkeys(label)), method_styles(method), np.unique(shift)
     column = np.array([names.index(name) for name in label], dtype=float)
 
@@ -63,7 +67,9 @@ def draw(shifts, archive_kind, *, y_range=(-0.6, 1.6)):
             _show_fractions(axes, x, fraction[rows], error[rows], y_range, style.marker, options)
         found = fraction[(method == name) & np.isfinite(fraction)]
         handles.append(Line2D([], [], linestyle="none", marker=style.marker, color=style.color))
-        words.append(f"{style.name}: median {format_number(known_median(found))}")
+        few = pixels[method == name].max(initial=0) < 0.5 * pixels.max(initial=0)
+        some = f" ({pixels[method == name].max():.0f} pixels)" if few else ""
+        words.append(f"{style.name}{some}: median {format_number(known_median(found))}")
     axes.set(ylim=y_range, ylabel="recovered fraction of the shift")
     if np.isfinite(fraction).any():
         axes.set_title(_title(all_shifts), fontsize=8.5)
