@@ -172,7 +172,7 @@ def job_of(step, folder, chunks):
     elif step == "reference_catalog":
         inputs = {"apogee": folder / "apogee.fits"}
         outputs = {"reference": f["reference"], "rejected": f["rejected_reference_catalog"]}
-        params |= {"local": {}, "missing": [], "labels": settings["labels"]}
+        params |= {"local": {}, "missing": [], "labels": settings["labels"], "radius": 3.0}
     elif step == "crossmatch":
         inputs = {name: f[name] for name in ("survey", "reference")}
         outputs = {"matches": f["matches"], "stars": f["stars"], "rejected": f["rejected_crossmatch"]}

@@ -173,6 +173,7 @@ rule reference_catalog:
         },
         # Another text when a table's content is another, however old the file is.
         tables=lambda w: own_marks(config) if SOURCE == "local" else [],
+        radius=lambda w: config["studies"][w.study]["match_radius"],
         missing=config["archives"]["missing"],
         labels=lambda w: {
             **config["studies"][w.study]["labels"],

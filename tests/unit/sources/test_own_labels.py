@@ -6,7 +6,7 @@ from astropy.table import Table
 
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.sources.local import scan_spectra
-from labeltransfer.sources.own_labels import ELSEWHERE, OF_TWO_STARS, LabelTables, join_labels
+from labeltransfer.sources.own_labels import ELSEWHERE, OF_TWO_STARS, OUTDONE, LabelTables, join_labels
 from tests.unit.sources.own_folder import put_labels
 
 COLUMNS = {"teff": "Teff", "fe_h": "feh"}
@@ -78,6 +78,11 @@ def test_labels_by_position(folder, tmp_path):
     nearest, _ = join_labels(survey, LabelTables(labels, columns, match="position", radius=0.30))
     assert list(nearest["reference_id"]) == ["row 0"]
     assert len(survey) == 4
+    # Two labels for one spectrum.
+    both = put_labels(tmp_path / "both.csv", "Teff,feh,RA,de\n1,0,60.0001,-30\n2,0,60.00005,-30\n")
+    reference, rejected = join_labels(survey, LabelTables(both, columns, match="position"))
+    assert list(reference["teff"]) == [2]
+    assert list(rejected["reason"]) == [OUTDONE]
 
 
 def test_wrong_configuration_is_explained(folder, tmp_path):

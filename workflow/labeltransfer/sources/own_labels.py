@@ -19,6 +19,7 @@ NOT_LABELS = ("ra", "dec", "snr")
 FAR = 60.0  # arcsec: no error of a position is so large, and no proper motion moved a star so far
 SAME = 10.0  # arcsec: two observations of a star are nearer to each other
 OF_TWO_STARS = "identifier of spectra of two stars"
+OUTDONE = "its spectrum has labels that are nearer"
 ELSEWHERE = "position far from that of its spectrum"
 
 
@@ -79,7 +80,8 @@ def join_labels(spectra, labels):
         of paths stands here.
     rejected : Table
         Rows of labels, with the reasons 'no identifier', 'no position', 'duplicate label row', 'identifier of spectra
-        of two stars', 'position far from that of its spectrum', 'no spectrum for these labels'.
+        of two stars', 'position far from that of its spectrum', 'its spectrum has labels that are nearer',
+        'no spectrum for these labels'.
 
     Raises
     ------
@@ -110,6 +112,12 @@ def join_labels(spectra, labels):
     without = reason == ""
     without[chosen] = False
     reason[without] = "no spectrum for these labels"
+    if labels.match == "position":
+        rows = np.flatnonzero(without)
+        near, _ = _nearest(
+            *(values[rows] for values in _sky_of(table)), spectra["ra"], spectra["dec"], labels.radius
+        )
+        reason[rows[near >= 0]] = OUTDONE
     reference = _reference(table[chosen], ids[chosen], spectra[survey_row], labels, columns)
     if labels.match != "position":
         reference["survey_row"] = survey_row
@@ -152,9 +160,13 @@ def _read_labels(labels, columns):
 
 def _find_by_position(table, spectra, labels):
     """For each spectrum its row of labels (-1: none) and how far it is; for each row a reason against it."""
-    sky = [np.asarray(table[f"label {name}"], dtype=float) for name in ("ra", "dec")]
+    sky = _sky_of(table)
     label_row, separation = _nearest(spectra["ra"], spectra["dec"], *sky, labels.radius)
     return label_row, separation, np.where(on_sky(*sky), "", "no position").astype(object)
+
+
+def _sky_of(table):
+    return [np.asarray(table[f"label {name}"], dtype=float) for name in ("ra", "dec")]
 
 
 def _find_by_id(ids, spectra, labels):

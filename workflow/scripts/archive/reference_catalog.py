@@ -15,13 +15,14 @@ def published_labels(apogee, labels, missing):
     return get_reference("apogee").read_catalog(apogee, columns, errors, sentinels=missing)
 
 
-def own_labels(tables, survey, local, labels, missing):
+def own_labels(inputs, params):
     """Labels of one's own spectra, and the rows that belong to none."""
-    spectra = read_table(survey)
+    spectra, local = read_table(inputs.survey), params.local
     # The name that spectra bear in their headers and tables, not the path that tells them apart here.
     spectra["spectrum_id"] = spectra["name"]
-    how = {"id_column": local["id_column"], "match": local["match"], "sentinels": tuple(missing)}
-    asked = LabelTables(tables, local["columns"], local["errors"], labels=tuple(labels), **how)
+    how = {"id_column": local["id_column"], "match": local["match"], "labels": tuple(params.labels)}
+    how |= {"sentinels": tuple(params.missing), "radius": params.radius}
+    asked = LabelTables(inputs.labels, local["columns"], local["errors"], **how)
     reference, rejected = join_labels(spectra, asked)
     reference["spectrum_id"] = reference["id"]
     return reference, rejected
@@ -33,9 +34,7 @@ def main(snakemake):
     settings = {"source": params.source, "labels": params.labels, "missing": params.missing}
     meta = provenance(settings, list(inputs), params.code)
     if params.source == "local":
-        reference, lost = own_labels(
-            inputs.labels, inputs.survey, params.local, params.labels, params.missing
-        )
+        reference, lost = own_labels(inputs, params)
     else:
         reference, lost = published_labels(inputs.apogee, params.labels, params.missing)
     # Known now, before anything is prepared: what the selection is to ask for.
