@@ -12,6 +12,7 @@ from labeltransfer.files.columns import (
     joined,
     left_over_sentinel,
     numbers,
+    span_of,
     strings,
     uncertainties,
 )
@@ -22,6 +23,12 @@ def test_numbers_leave_out_what_stands_for_none():
     column = np.ma.array([5000, -9999, 999999, -999, 7], mask=[0, 0, 0, 0, 1])
     np.testing.assert_array_equal(numbers(column), [5000, np.nan, 999999, -999, np.nan])
     np.testing.assert_array_equal(numbers(column, SENTINELS), [5000, np.nan, np.nan, np.nan, np.nan])
+    # Among others of its size a number is what it is, as 99.99 K as an error.
+    errors = np.array([50.0, 99.99, 150.0, 999999.0])
+    np.testing.assert_array_equal(numbers(errors, SENTINELS), [50.0, 99.99, 150.0, np.nan])
+    np.testing.assert_array_equal(numbers(errors[1:2], SENTINELS), [np.nan])
+    np.testing.assert_array_equal(numbers(errors[1:2], SENTINELS, span_of(errors, SENTINELS)), [99.99])
+    assert span_of(errors[:1], SENTINELS, span_of(errors[2:], SENTINELS)) == (50.0, 150.0)
     # 99.99 is another number in 32 bits.
     np.testing.assert_array_equal(numbers(np.array([99.99, 4.0], "f4"), SENTINELS), [np.nan, 4.0])
     np.testing.assert_array_equal(

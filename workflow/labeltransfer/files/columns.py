@@ -71,7 +71,7 @@ def _missing(path, names, name, folded):
     return refusal(path, "missing column", f"a column {name!r}", f"columns {shown}{more}", cure)
 
 
-def numbers(column, sentinels=()):
+def numbers(column, sentinels=(), span=None):
     """A column as float64, NaN for all that is not a number.
 
     Parameters
@@ -79,7 +79,10 @@ def numbers(column, sentinels=()):
     column : (n,) or (n, m) array
         Perhaps masked.
     sentinels : sequence of float, optional
-        Numbers that stand for none. -9999 and its relatives, all below -9000, do in any case.
+        Numbers that stand for none where they lie outside the range of all others: 99.99 may be an error in kelvin.
+        -9999 and its relatives, all below -9000, stand for none in any case.
+    span : (float, float), optional
+        The range of all others (see `span_of`), where the column is a part of a longer one.
 
     Returns
     -------
@@ -93,11 +96,26 @@ def numbers(column, sentinels=()):
         import pandas as pd
 
         values = pd.to_numeric(pd.Series(column), errors="coerce").to_numpy(float, na_value=np.nan)
-    good = np.isfinite(values) & (values > _LOWEST) & ~missing
-    for sentinel in sentinels:
-        # As the table's own precision writes it.
-        good &= values != (float(kind.type(sentinel)) if kind.kind == "f" else sentinel)
-    return np.where(good, values, np.nan)
+    values = np.where(np.isfinite(values) & (values > _LOWEST) & ~missing, values, np.nan)
+    if not len(sentinels):
+        return values
+    # As the table's own precision writes them.
+    written = [float(kind.type(number)) if kind.kind == "f" else number for number in sentinels]
+    low, high = _span(values, written) if span is None else span
+    return np.where(
+        np.isin(values, [number for number in written if not low <= number <= high]), np.nan, values
+    )
+
+
+def span_of(column, sentinels, span=(np.inf, -np.inf)):
+    """Range of the numbers of a column that are no sentinels, and of those before it, which make `span`."""
+    low, high = _span(numbers(column), list(sentinels))
+    return min(low, span[0]), max(high, span[1])
+
+
+def _span(values, sentinels):
+    others = values[np.isfinite(values) & ~np.isin(values, sentinels)]
+    return (others.min(), others.max()) if others.size else (np.inf, -np.inf)
 
 
 def joined(parts):
@@ -111,9 +129,9 @@ def joined(parts):
     return np.concatenate([np.ma.filled(part.astype(float), np.nan) for part in parts])
 
 
-def uncertainties(column, sentinels=()):
+def uncertainties(column, sentinels=(), span=None):
     """As `numbers`, and NaN for what is not positive: surveys write -1 or 0 for an unknown error."""
-    values = numbers(column, sentinels)
+    values = numbers(column, sentinels, span)
     return np.where(values > 0, values, np.nan)
 
 

@@ -28,6 +28,7 @@ from labeltransfer.files.columns import (
     integers,
     numbers,
     pick,
+    span_of,
     strings,
     uncertainties,
 )
@@ -248,7 +249,7 @@ def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz", sentinels=SE
     survey, rejected : Table
         Of the next rows, in their order.
     """
-    repeated, done = _repeated(path), 0
+    (repeated, spans), done = _first_look(path, sentinels), 0
     for columns, units, parts, complete, reason, _ in _catalog_blocks(path):
         n_row = len(reason)
         ra, dec = (degrees(columns[name], units[name], path, name, name == "ra") for name in ("ra", "dec"))
@@ -270,9 +271,9 @@ def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz", sentinels=SE
         )
         for name in SURVEY_LABELS:
             read = uncertainties if name.endswith("_err") else numbers
-            survey[name] = (
-                read(columns[name], sentinels)[keep] if name in columns else np.full(keep.sum(), np.nan)
-            )
+            survey[name] = np.full(keep.sum(), np.nan)
+            if name in columns:
+                survey[name] = read(columns[name], sentinels, spans[name])[keep]
         describe(survey, SURVEY_LABELS)
         survey.meta["source"] = os.path.basename(os.fspath(path))
 
@@ -329,12 +330,14 @@ def _catalog_blocks(path):
         yield columns, units, parts, complete, reason, (parts["lmjd"], rest)
 
 
-def _repeated(path):
-    """Which rows name the spectrum of a row before them."""
+def _first_look(path, sentinels):
+    """Which rows name the spectrum of a row before them, and the ranges of the survey's labels without sentinels."""
     import pandas as pd  # whoever reads spectra has no use for it
 
-    days, rests, usable = [], [], []
-    for _, _, _, _, reason, (day, rest) in _catalog_blocks(path):
+    days, rests, usable, spans = [], [], [], {}
+    for columns, _, _, _, reason, (day, rest) in _catalog_blocks(path):
+        for name in SURVEY_LABELS.keys() & columns.keys():
+            spans[name] = span_of(columns[name], sentinels, spans.get(name, (np.inf, -np.inf)))
         days.append(day)
         rests.append(rest)
         usable.append(reason == "")
@@ -342,7 +345,7 @@ def _repeated(path):
     repeated = np.zeros(len(usable), dtype=bool)
     key = pd.DataFrame({"day": np.concatenate(days)[usable], "rest": np.concatenate(rests)[usable]})
     repeated[usable] = key.duplicated().to_numpy()
-    return repeated
+    return repeated, spans
 
 
 def address_values(spectrum_id, obsid):
