@@ -5,6 +5,8 @@ import pytest
 from scipy.optimize import minimize
 
 from labeltransfer.models.cannon import STATUS, linear_coefficients, predict, train
+from labeltransfer.models.cannon.weighting import cleaned
+from labeltransfer.models.data import clean_pixels
 from labeltransfer.models.polynomial import polynomial, vectorize
 
 NAMES = ("teff", "logg", "fe_h")
@@ -298,3 +300,13 @@ def test_bad_input_is_refused_with_the_cure(rng):
         train(flux[:19], ivar[:19], labels[:19], label_names=NAMES)
     with pytest.raises(ValueError, match="scatter must be one of exact, grid"):
         train(flux, ivar, labels, label_names=NAMES, scatter="median")
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_the_compiled_cleaning_is_that_of_numpy(rng, kind):
+    flux, ivar = rng.standard_normal((2, 30, 20)).astype(kind)
+    flux[3, 4], flux[5, 6], ivar[7, 8], ivar[9, 10] = np.nan, np.inf, np.nan, np.inf
+    expected = clean_pixels(flux, ivar, slice(2, 15))
+    for found, wanted in zip(cleaned(flux, ivar, slice(2, 15)), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+        assert found.dtype == wanted.dtype

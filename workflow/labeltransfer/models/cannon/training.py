@@ -15,11 +15,11 @@ from labeltransfer.models.cannon.model import (
     TRAINED,
     CannonModel,
 )
-from labeltransfer.models.cannon.weighting import weighted
+from labeltransfer.models.cannon.weighting import cleaned, weighted
 from labeltransfer.models.data import (
     check_spectra,
     check_training_labels,
-    clean_pixels,
+    native,
     run_blocks,
     weights,
 )
@@ -123,13 +123,13 @@ def train(flux, ivar, labels, *, label_names, order=2, wavelength=None, threads=
     methods = {"exact": _maximise, "grid": _search_grid}
     if scatter not in methods:
         raise ValueError(f"scatter must be one of {', '.join(methods)}, not {scatter!r}")
-    flux, ivar = np.asarray(flux), np.asarray(ivar)
+    flux, ivar = native(flux), native(ivar)
     scale = LabelScale.of(labels)
     design = vectorize(scale.to_scaled(labels), terms)
 
     def train_block(first):
         pixels = slice(first, min(first + PIXEL_BLOCK, n_pix))
-        return _train_pixels(*clean_pixels(flux, ivar, pixels), design, methods[scatter])
+        return _train_pixels(*cleaned(flux, ivar, pixels), design, methods[scatter])
 
     parts = run_blocks(train_block, range(0, n_pix, PIXEL_BLOCK), threads)
     arrays = _Pixels(*(np.concatenate(part) for part in zip(*parts, strict=True)))

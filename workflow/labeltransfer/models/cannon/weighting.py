@@ -13,6 +13,26 @@ def _is_good(flux, ivar):
     return (ivar > 0) & (ivar < np.inf) & (abs(flux) < np.inf)
 
 
+def cleaned(flux, ivar, pixels):
+    """As `labeltransfer.models.data.clean_pixels`, in half the time, for spectra in the machine's byte order."""
+    clean = np.empty((2, pixels.stop - pixels.start, len(flux)))
+    _clean(flux, ivar, pixels.start, *clean)
+    return clean
+
+
+@compiled
+def _clean(flux, ivar, first, f, iv):
+    last = first + len(f)
+    for n in range(len(flux)):
+        # Rows of their own, of which the loop reads one number after the other.
+        values, inverses = flux[n, first:last], ivar[n, first:last]
+        for p in range(len(f)):
+            value, inverse = values[p], inverses[p]
+            good = (inverse > 0) & (inverse < np.inf) & (abs(value) < np.inf)
+            f[p, n] = value if good else 0.0
+            iv[p, n] = inverse if good else 0.0
+
+
 @compiled
 def weighted(values, ivar, s2, start, stop):
     """Weights of some stars at all pixels, and weighted values: (p, stop - start) arrays.
