@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from labeltransfer.catalogs.cuts import apply_cuts
 from labeltransfer.catalogs.fates import Limits, no_fates
 from labeltransfer.catalogs.rows import index_ids, indexed
 from labeltransfer.files.tables import iterate_table, read_table, write_blocks, write_table
@@ -102,6 +103,50 @@ def test_a_few_failures_are_reasons_and_many_fail_the_job(script, tmp_path, monk
         with pytest.raises(SystemExit, match=r"6 of 100 .* 'server answered 503': .* run again later"):
             fetch_spectra.main(fetch)
         assert not (tmp_path / "ledger.fits").exists()
+
+
+# One's own labels.
+
+
+def own_reference(script, tmp_path, columns, cuts):
+    """Run the rule `reference_catalog` on a table of labels with a flag; returns what it wrote."""
+    n = 20
+    spectra = Table({"id": [f"p/{row}.fits" for row in range(n)], "obsid": np.arange(n) + 1000})
+    spectra["path"] = spectra["name"] = spectra["spectrum_id"] = spectra["id"]
+    spectra["ra"], spectra["dec"], spectra["snrg"] = np.arange(n) * 1.0, np.zeros(n), np.full(n, 50.0)
+    write_table(spectra, tmp_path / "survey.fits")
+    flags = np.where(np.arange(n) == 3, 1 << 23, 0)
+    frame = pd.DataFrame({"obsid": spectra["obsid"], "Teff": 5000.0 + np.arange(n), "FLAG": flags})
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    outputs = {"reference": tmp_path / "reference.fits", "rejected": tmp_path / "rejected.fits"}
+    local = {"id_column": "obsid", "match": "obsid", "columns": columns, "errors": {}}
+    run = step(
+        {"survey": tmp_path / "survey.fits", "labels": [tmp_path / "labels.csv"]},
+        outputs,
+        wildcards={"study": "own"},
+        source="local",
+        local=local,
+        missing=[-999],
+        labels={"teff": {"unit": "K"}},
+        radius=3.0,
+        code={},
+    )
+    run.config = {"studies": {"own": {"cuts": cuts}}}
+    script("archive/reference_catalog").main(run)
+    return read_table(outputs["reference"])
+
+
+def test_a_cut_on_a_flag_that_nobody_mapped_is_an_error_with_its_key(script, tmp_path):
+    cuts = [{"reason": "STAR_BAD", "column": "aspcapflag", "bits_clear": [23]}]
+    with pytest.raises(
+        SystemExit, match=r"studies\.own\.cuts \(.* archives\.local\.columns\): .*'aspcapflag'"
+    ):
+        own_reference(script, tmp_path, {"teff": "Teff"}, cuts)
+    assert not (tmp_path / "reference.fits").exists()
+    reference = own_reference(script, tmp_path, {"teff": "Teff", "aspcapflag": "FLAG"}, cuts)
+    keep, reason = apply_cuts(reference, cuts)
+    assert np.flatnonzero(~keep).tolist() == [3]
+    assert reason[3] == "STAR_BAD"
 
 
 # Preparation and labels.
