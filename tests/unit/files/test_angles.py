@@ -40,8 +40,8 @@ def test_numbers_are_in_their_unit(unit, factor):
 
 
 def test_right_ascensions_go_round():
-    found = degrees(np.array([-0.1, -180.0, 360.0, 359.0, -9999.0, 400.0]), "deg", "t", "ra", True)
-    np.testing.assert_allclose(found, [359.9, 180.0, 0.0, 359.0, np.nan, 400.0])
+    found = degrees(np.array([-0.1, -180.0, 360.0, 359.0, 400.0, -9999.0, -999.0]), "deg", "t", "ra", True)
+    np.testing.assert_allclose(found, [359.9, 180.0, 0.0, 359.0, 40.0, np.nan, -999.0])
     np.testing.assert_allclose(degrees(np.array([-0.1]), "deg", "t", "dec", False), [-0.1])
 
 

@@ -76,3 +76,33 @@ def test_long_text_tables_come_in_pieces_without_a_seam(tmp_path, monkeypatch):
 def test_at_least_one_table():
     with pytest.raises(ArchiveError, match="No table of labels"):
         read_label_table([], {"teff": "Teff"})
+
+
+@pytest.mark.parametrize("values", [("5000,5", "5100"), ("5100.5", '"5,000"'), ("-0,5", "-1,25")])
+def test_numbers_with_commas_are_no_missing_ones(tmp_path, values):
+    path = put_labels(tmp_path / "t.csv", "id;teff\n1;{}\n2;{}\n".format(*values))
+    with pytest.raises(
+        ArchiveError, match=r"numbers with commas: expected numbers in column 'teff'.*decimal point"
+    ):
+        read_label_table(path, {"teff": "teff"})
+
+
+@pytest.mark.parametrize("missing", ["NA", "null", "NULL", "N/A", "nan", "--", "-", "\\N", '""'])
+def test_words_for_nothing_are_missing(tmp_path, missing):
+    path = put_labels(tmp_path / "t.csv", f'"id","teff"\n"0012",5000\n"0013",{missing}\n')
+    table = read_label_table(path, {"id": "id", "teff": "teff"}, texts=["id"])
+    assert table["id"].tolist() == ["0012", "0013"]
+    np.testing.assert_array_equal(table["teff"], [5000, np.nan])
+
+
+def test_identifiers_of_64_bits_without_sign(tmp_path):
+    table = Table({"id": np.array([2**64 - 1, 2**63, 5], dtype="u8")})
+    table.write(tmp_path / "t.fits")
+    found = read_label_table(tmp_path / "t.fits", {"id": "id"}, texts=["id"])
+    assert found["id"].tolist() == [str(2**64 - 1), str(2**63), "5"]
+
+
+def test_line_ends_of_old_are_named(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"id,teff\r1,5000\r2,5100\r")
+    with pytest.raises(ArchiveError, match="lines that end with a carriage return alone"):
+        read_label_table(tmp_path / "t.csv", {"teff": "teff"})

@@ -36,7 +36,7 @@ def degrees(column, unit, path, name, right_ascension):
     name : str
         The column, for messages.
     right_ascension : bool
-        Right ascensions below 0, down to -180, are those of surveys that count from there; 360 is 0.
+        Right ascensions go round: -0.1 is 359.9, and 360 is 0.
 
     Returns
     -------
@@ -86,8 +86,9 @@ def _sexagesimal(texts, unit, path, name, right_ascension):
 def _wrapped(values, right_ascension):
     if not right_ascension:
         return values
-    west = (values >= -180) & (values < 0)
-    return np.where(west, values + 360, np.where(values == 360, 0.0, values))
+    # Not what stands for none, such as -999.
+    around = (values >= -360) & (values <= 720)
+    return np.where(around, values % 360, values)
 
 
 def _not_degrees(path, name, found):

@@ -237,6 +237,8 @@ def scaled(array, header, scale, zero):
     scale, zero = header_value(header, scale, 1), header_value(header, zero, 0)
     if not all(isinstance(value, int | float) for value in (scale, zero)) or (scale, zero) == (1, 0):
         return array
+    if array.dtype.itemsize == 8 and array.dtype.kind == "i" and (float(scale), zero) == (1, 2**63):
+        return array.astype(np.int64).view(np.uint64) ^ np.uint64(2**63)
     whole = array.dtype.kind in "iu" and float(scale) == 1 and float(zero).is_integer() and abs(zero) < 2**62
     with np.errstate(over="ignore", invalid="ignore"):
         if whole:

@@ -79,6 +79,11 @@ def kind_of(data, path):
     if b"\0" in start[:4096] or not bare:
         cure = "Give a FITS, Parquet or text table."
         raise refusal(path, "not a table", "a line of column names", repr(start[:20]), cure)
+    if b"\n" not in start and start.count(b"\r") > 1:
+        cure = "Save it with line ends of Unix or Windows."
+        raise refusal(
+            path, "not a table", "lines of text", "lines that end with a carriage return alone", cure
+        )
     return _kind_of_text(start.decode("utf-8-sig", "replace"))
 
 

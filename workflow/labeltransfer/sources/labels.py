@@ -1,6 +1,7 @@
 """Tables of labels as people keep them, read under our names."""
 
 import os
+import re
 
 import numpy as np
 from astropy.table import Table
@@ -38,7 +39,7 @@ def read_label_table(path, columns, delimiter=None, texts=(), positions=()):
     ------
     ArchiveError
         Where a file is no table, has no rows, or lacks a column, the message listing what exists; 'ambiguous column',
-        'identifiers lost digits', 'positions not in degrees'.
+        'identifiers lost digits', 'positions not in degrees', 'numbers with commas'.
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not paths:
@@ -55,7 +56,7 @@ def read_label_table(path, columns, delimiter=None, texts=(), positions=()):
         if name in texts:
             table[name] = np.concatenate(parts).astype(str)
         else:
-            table[name] = _one_kind(joined(parts), name)
+            table[name] = _one_kind(joined(parts), columns[name], paths[0])
     return table
 
 
@@ -78,17 +79,30 @@ def _piece(path, columns, delimiter, texts, positions):
     return piece
 
 
-def _one_kind(column, name):
+def _one_kind(column, name, path):
     missing, data = np.ma.getmaskarray(column), np.ma.getdata(column)
-    if data.dtype.kind in "iub" and not missing.any() and data.min() > -9000:
+    if data.dtype.kind == "O":
+        _refuse_commas(data, name, path)
+    if data.dtype.kind in "iub" and not missing.any() and data.min() > -9000 and data.max() < 2**63:
         return data.astype(np.int64)
     values = numbers(column)
     if data.dtype.kind in "iu" and np.abs(data[~missing], dtype=float).max(initial=0) >= 2**53:
         # As flags they would lose bits, and nothing else is so large.
-        raise ArchiveError(f"{name}: whole numbers beyond 2^53 of which some are missing", "missing column")
+        found = "some beyond 2^53, and some that are missing"
+        raise refusal(path, "missing column", f"whole numbers in column {name!r}", found, "Fill the gaps.")
     if np.isfinite(values).any() or data.dtype.kind != "O":
         return values
     return column.astype(str)
+
+
+def _refuse_commas(texts, name, path):
+    """Numbers such as 5000,5 would count as missing one by one."""
+    commas = [text for text in texts.tolist() if re.fullmatch(r"[-+]?\d+(,\d+)+(\.\d*)?", text)]
+    if commas:
+        cure = "Write numbers with a decimal point, and without anything between thousands."
+        raise refusal(
+            path, "numbers with commas", f"numbers in column {name!r}", f"text such as {commas[0]!r}", cure
+        )
 
 
 def real_column(table, name, column, path):
