@@ -76,7 +76,8 @@ def kind_of(data, path):
         check_fits(data, path)  # a page of a server is refused as one
     if bare[:1] in (b"{", b"["):
         raise refusal(path, "not a table", "FITS, Parquet, VOTable or text", "JSON", _AS_TABLE)
-    if b"\0" in start[:4096] or not bare:
+    text = start.decode("utf-8-sig", "replace")
+    if b"\0" in start[:4096] or not text.strip():
         cure = "Give a FITS, Parquet or text table."
         raise refusal(path, "not a table", "a line of column names", repr(start[:20]), cure)
     if b"\n" not in start and start.count(b"\r") > 1:
@@ -84,7 +85,7 @@ def kind_of(data, path):
         raise refusal(
             path, "not a table", "lines of text", "lines that end with a carriage return alone", cure
         )
-    return _kind_of_text(start.decode("utf-8-sig", "replace"))
+    return _kind_of_text(text)
 
 
 def _kind_of_text(text):
