@@ -48,7 +48,7 @@ def test_right_ascensions_go_round():
 def test_what_is_no_position_is_refused_with_the_word_degrees():
     for values, unit, found in (
         (np.array([1.0]), "km", "the unit 'km'"),
-        (column("somewhere", "10.5"), "", "text such as 'somewhere'"),
+        (column("somewhere", "elsewhere", "10.5"), "", "text such as 'somewhere'"),
         (column("25:00:00", "26:00:00"), "", "'25:00:00', which is more than 24 hours"),
     ):
         with pytest.raises(ArchiveError, match=f"expected degrees in column 'ra', found {found}"):
@@ -60,3 +60,13 @@ def test_one_bad_row_is_one_row_without_a_position():
     assert np.isnan(degrees(column(*texts), "", "t", "ra", True)).tolist() == [False] * 30 + [True] * 2
     texts = TEXTS * 10 + ["25:00:00", "?"]
     assert np.isnan(degrees(column(*texts), "", "t", "ra", True)).tolist() == [False] * 30 + [True] * 2
+    # Of five rows, too; and a part of a table may be of nothing else.
+    assert np.isnan(degrees(column("10.5", "11", "12", "13", "?"), "", "t", "ra", True)).tolist() == [
+        False
+    ] * 4 + [True]
+    assert np.isnan(degrees(column("?", "25:00:00"), "", "t", "ra", True, whole=False)).all()
+
+
+def test_degrees_and_sexagesimal_in_one_column():
+    found = degrees(column("10.5", "00:42:00", "11"), "", "t", "ra", True)
+    assert found.tolist() == [10.5, 10.5, 11.0]

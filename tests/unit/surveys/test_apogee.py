@@ -195,3 +195,12 @@ def test_aspcapstar_that_cannot_be_used(tmp_path):
     fits.PrimaryHDU(np.zeros((5, 20))).writeto(tmp_path / "lamost.fits")
     with pytest.raises(ArchiveError, match="unknown layout"):
         read_aspcapstar(tmp_path / "lamost.fits")
+
+
+def test_a_sentinel_that_nobody_named_is_named(allstar):
+    stars = [star(f"2M{row}", TEFF=5000.0 + row) for row in range(20)]
+    stars += [star(f"2M{row}", TEFF=88888.0) for row in range(20, 25)]
+    with pytest.raises(ArchiveError, match=r"'TEFF', found 88888 in 5 rows.*archives\.missing"):
+        read_allstar(allstar(*stars), {"teff": "TEFF"})
+    reference, _ = read_allstar(allstar(*stars), {"teff": "TEFF"}, sentinels=[88888.0])
+    assert np.isnan(reference["teff"]).sum() == 5

@@ -607,3 +607,17 @@ def test_a_quote_sign_does_not_swallow_rows(put):
     survey, rejected = read_catalog(put(as_text(columns, "|"), "c.csv"))
     assert len(survey) == 3
     assert len(rejected) == 0
+
+
+def test_a_row_without_a_position_stops_no_catalogue_wherever_it_stands(tmp_path, monkeypatch):
+    monkeypatch.setattr("labeltransfer.files.textfile.BLOCK", 10)
+    names = "obsid,lmjd,planid,spid,fiberid,ra,dec,teff"
+    rows = [f"{row},55859,P1,1,{row},{10 + 0.1 * row},1.0,5000" for row in range(22)]
+    # The last block is two rows long, and both are bad.
+    rows[20] = "20,55859,P1,1,20,unknown,1.0,5000"
+    rows[21] = "21,55859,P1,1,21,25:00:00,1.0,5000"
+    path = tmp_path / "catalog.csv"
+    path.write_text("\n".join([names, *rows]) + "\n")
+    survey, rejected = read_catalog(path)
+    assert len(survey) == 20
+    assert list(rejected["reason"]) == ["no position"] * 2

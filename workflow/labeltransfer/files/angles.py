@@ -7,7 +7,8 @@ import numpy as np
 from labeltransfer.files.columns import numbers, strings
 from labeltransfer.files.errors import refusal
 
-_STRANGE = 0.1  # of the rows of a column may be no positions
+# A column of which more than these parts are words, or right ascensions beyond 24 hours, is none of positions.
+_WORDS, _BEYOND = 0.5, 0.1
 # Degrees in one of a unit; names as FITS, VOTables and VizieR write them.
 _DEGREES = {
     **dict.fromkeys(("", "deg", "degree", "degrees"), 1.0),
@@ -22,7 +23,7 @@ _SEXAGESIMAL = re.compile(
 )
 
 
-def degrees(column, unit, path, name, right_ascension):
+def degrees(column, unit, path, name, right_ascension, whole=True):
     """One coordinate of positions in degrees.
 
     Parameters
@@ -37,6 +38,9 @@ def degrees(column, unit, path, name, right_ascension):
         The column, for messages.
     right_ascension : bool
         Right ascensions go round: -0.1 is 359.9, and 360 is 0.
+    whole : bool, optional
+        False for some of the rows of a longer table: few rows do not tell what a column is, so that what cannot be
+        read is a row without a position, and the unit alone is judged.
 
     Returns
     -------
@@ -56,31 +60,34 @@ def degrees(column, unit, path, name, right_ascension):
         angles = [_SEXAGESIMAL.fullmatch(text) for text in texts[unread].tolist()]
         words = [text for text, match in zip(texts[unread].tolist(), angles, strict=True) if match is None]
         # A word here and there is a row without a position; a column of words is none of positions.
-        if len(words) > _STRANGE * np.count_nonzero(texts != ""):
+        if whole and len(words) > _WORDS * np.count_nonzero(texts != ""):
             raise _not_degrees(path, name, f"text such as {words[0]!r}")
         if len(words) < len(angles):
-            return _wrapped(_sexagesimal(texts, unit, path, name, right_ascension), right_ascension)
+            values, beyond = _sexagesimal(texts, unit, right_ascension)
+            if whole and len(beyond) > _BEYOND * len(texts):
+                raise _not_degrees(path, name, f"{beyond[0]!r}, which is more than 24 hours")
+            # A number among them says by itself that it is in the column's unit.
+            return _wrapped(np.where(np.isnan(values), plain * (factor or np.nan), values), right_ascension)
     if factor is None:
         raise _not_degrees(path, name, f"the unit {unit!r}")
     return _wrapped(plain * factor, right_ascension)
 
 
-def _sexagesimal(texts, unit, path, name, right_ascension):
+def _sexagesimal(texts, unit, right_ascension):
+    """Degrees of the texts of that form, NaN of all others, and those that no clock shows."""
     values, beyond = np.full(len(texts), np.nan), []
     for row, text in enumerate(texts.tolist()):
         match = _SEXAGESIMAL.fullmatch(text)
         if match is None:
             continue
-        sign, whole, mark, minutes, seconds = match.groups()
+        sign, first, mark, minutes, seconds = match.groups()
         hours = mark == "h" if mark else right_ascension and not unit.lower().startswith("d")
-        size = int(whole) + int(minutes) / 60 + float(seconds) / 3600
+        size = int(first) + int(minutes) / 60 + float(seconds) / 3600
         if hours and size >= 24:
             beyond.append(text)
             continue
         values[row] = (-1 if sign == "-" else 1) * size * (15 if hours else 1)
-    if len(beyond) > _STRANGE * len(texts):
-        raise _not_degrees(path, name, f"{beyond[0]!r}, which is more than 24 hours")
-    return values
+    return values, beyond
 
 
 def _wrapped(values, right_ascension):

@@ -231,6 +231,37 @@ def left_over_sentinel(values):
     return None
 
 
+def label_values(column, sentinels, path, name):
+    """A column of labels as `numbers`, once no sentinel is left over in it.
+
+    Parameters
+    ----------
+    column : (n,) array
+    sentinels : sequence of float
+        Numbers that stand for none, as for `numbers`.
+    path : str or path
+        The table, for the message.
+    name : str
+        The column, for the message.
+
+    Returns
+    -------
+    (n,) float64 array
+
+    Raises
+    ------
+    ArchiveError
+        'sentinel among the labels' where many rows have one number that is far outside all others.
+    """
+    values = numbers(column, sentinels)
+    if (left := left_over_sentinel(values)) is not None:
+        number, count = left
+        found = f"{number:g} in {count} rows, far outside the others"
+        cure = "If it stands for missing values, add it to archives.missing; if not, correct these rows."
+        raise refusal(path, "sentinel among the labels", f"labels in column {name!r}", found, cure)
+    return values
+
+
 def check_single(columns, path):
     """Raise `ArchiveError` ('missing column') unless each of the columns has one value per row."""
     for name, values in columns.items():

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.files.angles import degrees
-from labeltransfer.files.columns import identifiers, joined, left_over_sentinel, numbers, pick
+from labeltransfer.files.columns import identifiers, joined, label_values, numbers, pick
 from labeltransfer.files.errors import ArchiveError, refusal
 from labeltransfer.files.readers import read_columns
 
@@ -139,10 +139,4 @@ def label_column(table, name, column, path, sentinels):
     ArchiveError
         'sentinel among the labels' where many rows have one number that is far outside all others.
     """
-    values = numbers(real_column(table, name, column, path), sentinels)
-    if (left := left_over_sentinel(values)) is not None:
-        number, count = left
-        found = f"{number:g} in {count} rows, far outside the others"
-        cure = "If it stands for missing values, add it to archives.missing; if not, cut these rows."
-        raise refusal(path, "sentinel among the labels", f"labels in column {column!r}", found, cure)
-    return values
+    return label_values(real_column(table, name, column, path), sentinels, path, column)

@@ -12,6 +12,7 @@ from labeltransfer.files.columns import (
     SENTINELS,
     check_single,
     integers,
+    label_values,
     numbers,
     pick,
     strings,
@@ -97,7 +98,8 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN, senti
     Raises
     ------
     ArchiveError
-        Where the file is no such table, has no rows, or lacks a column; the message lists what exists.
+        Where the file is no such table, has no rows, or lacks a column, the message listing what exists; 'sentinel
+        among the labels'.
     """
     import pandas as pd  # whoever reads spectra has no use for it
 
@@ -126,7 +128,7 @@ def read_allstar(path, labels, errors=None, aspcap_pattern=ASPCAP_PATTERN, senti
         reference[name] = degrees(columns[theirs], unit, path, theirs, name == "ra")
     reference["ra"].unit = reference["dec"].unit = "deg"
     for name in labels:
-        reference[name] = numbers(_values(columns, asked[name], path), sentinels)
+        reference[name] = label_values(_values(columns, asked[name], path), sentinels, path, asked[name][0])
         error, values = asked.get(f"{name}_err"), np.full(n_row, np.nan)
         reference[f"{name}_err"] = (
             uncertainties(_values(columns, error, path), sentinels) if error else values

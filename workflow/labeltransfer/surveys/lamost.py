@@ -252,7 +252,10 @@ def iterate_catalog(path, path_pattern="{planid}/{spectrum_id}.gz", sentinels=SE
     (repeated, spans), done = _first_look(path, sentinels), 0
     for columns, units, parts, complete, reason, _ in _catalog_blocks(path):
         n_row = len(reason)
-        ra, dec = (degrees(columns[name], units[name], path, name, name == "ra") for name in ("ra", "dec"))
+        ra, dec = (
+            degrees(columns[name], units[name], path, name, name == "ra", whole=False)
+            for name in ("ra", "dec")
+        )
         reason[repeated[done : done + n_row]] = "duplicate spectrum id"
         reason[(reason == "") & ~on_sky(ra, dec)] = "no position"
 

@@ -30,11 +30,11 @@ def main(snakemake):
     rejected, found_rows = [], 0
 
     def blocks():
+        nonlocal found_rows
         if params.source == "local":
             found = [own_spectra(params.folder, snakemake.threads)]
         else:
             found = get_survey("lamost").iterate_catalog(inputs.lamost, sentinels=params.missing)
-        nonlocal found_rows
         for survey, lost in found:
             rejected.append(lost)
             found_rows += len(survey) + len(lost)
