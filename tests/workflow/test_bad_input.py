@@ -473,6 +473,10 @@ def test_what_changes_in_an_archive_of_ones_own_is_seen(own_run):
     assert {"reference_catalog", "train", "catalog"} <= planned(made)
     assert "survey_catalog" not in planned(made)
 
+    printed = made.succeed("results/own/catalog.fits", "--configfile", "own.yaml")
+    assert "own: training on the reference set" in printed
+    assert "Eq. 1" not in printed
+
     # Only parts with another spectrum in them are read again; here one that is not in the reference set.
     chosen = read_table(made.folder / "results" / "own" / "catalogs" / "survey_set.fits")
     other = folder / chosen["path"][0]
@@ -480,8 +484,18 @@ def test_what_changes_in_an_archive_of_ones_own_is_seen(own_run):
     printed = made.succeed("results/own/catalog.fits", "--configfile", "own.yaml")
     assert "Eq. 1 for the survey spectra" in printed
     assert "Eq. 1 for the reference spectra" not in printed
-    assert "own: training on the reference set" in printed
+    assert "own: training on the reference set" not in printed
+    assert "k-fold" not in printed
     assert planned(made) == set()
+    # One more, of which there is no more to know than that it is there twice.
+    shutil.copy(one, folder / "still_again.fits.gz")
+    printed = made.succeed("results/own/catalog.fits", "--configfile", "own.yaml")
+    assert "Eq. 1" not in printed
+    assert "own: training on the reference set" not in printed
+    assert "still_again.fits.gz" in set(
+        pd.read_parquet(made.folder / "results" / "own" / "ledger.parquet")["id"]
+    )
+    (folder / "still_again.fits.gz").unlink()
 
     one.unlink()
     made.succeed("results/own/catalog.fits", "--configfile", "own.yaml")

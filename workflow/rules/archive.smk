@@ -212,10 +212,40 @@ checkpoint chosen_spectra:
         "../scripts/archive/chosen_spectra.py"
 
 
+# Models are trained on this one.
+rule settled_set:
+    input:
+        stars=lambda w: chosen_stars(w.study, "reference"),
+    output:
+        stars="results/{study}/catalogs/settled_set.fits",
+    log:
+        "logs/{study}/settled_set.log",
+    benchmark:
+        "logs/{study}/settled_set.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        mark=lambda w: settled(w.study, "reference")["set"],
+        code=code_of("sources"),
+    message:
+        "{wildcards.study}: a reference set that is not the one before"
+    script:
+        "../scripts/archive/settled_set.py"
+
+
 rule fetch_spectra:
     input:
         unpack(MADE_SPECTRA[SOURCE]),
-        stars=chosen_stars if SOURCE == "local" else "results/{study}/catalogs/{role}_set.fits",
+        stars=(
+            (lambda w: chosen_stars(w.study, w.role))
+            if SOURCE == "local"
+            else "results/{study}/catalogs/{role}_set.fits"
+        ),
         datasets=fact(config["archives"]["public"]["datasets"]),
     output:
         ledger="results/{study}/archive/{role}/{item}.fits",
@@ -235,7 +265,7 @@ rule fetch_spectra:
         source=SOURCE,
         archives=config["archives"],
         release=lambda w: config["studies"][w.study]["releases"]["lamost"],
-        spectra=lambda w: settled(w)[w.item] if SOURCE == "local" else "",
+        spectra=lambda w: settled(w.study, w.role)[w.item] if SOURCE == "local" else "",
         code=code_of("sources"),
     message:
         "{wildcards.study}: spectra of the {wildcards.role} stars, {wildcards.item}, from the {params.source} archive"

@@ -4,7 +4,7 @@
 rule train:
     input:
         stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
-        stars="results/{study}/catalogs/reference_set.fits",
+        stars=REFERENCE_SET,
         starts=lambda w: starts_of(w.study),
     output:
         model="results/{study}/models/cannon.h5",
@@ -50,7 +50,7 @@ for suffix, count in zip(["", *(f"_{count}" for count in list(BOOTSTRAP)[1:])], 
             f"bootstrap{suffix}"
         input:
             stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
-            stars="results/{study}/catalogs/reference_set.fits",
+            stars=REFERENCE_SET,
             clip="results/{study}/models/reference_clip.fits",
         output:
             models=expand("results/{{study}}/models/bootstrap/{replicate}.h5", replicate=range(count)),

@@ -86,21 +86,34 @@ def silent_files(study, prefix):
     return dict(sorted(made.items()))
 
 
-# Of spectra of one's own only the parts with another spectrum in them are read again: which these are is known when
-# the stars have been chosen. Sets and catalogue may be younger than what was made of a part that is the same.
-def settled(w):
-    """Mark of a part of the chosen spectra of one's own, when they have been chosen."""
-    marks = checkpoints.chosen_spectra.get(study=w.study, role=w.role).output[0]
+# Of one's own only the parts with another spectrum in them are read again, and models are trained again where the
+# reference set is another one: which these are is known when the stars have been chosen. Catalogue and sets may be
+# younger than what was made of parts and stars that are the same.
+def settled(study, role):
+    """Marks of the parts of the chosen spectra of one's own, and of their set, when they have been chosen."""
+    marks = checkpoints.chosen_spectra.get(study=study, role=role).output[0]
     return dict(line.split() for line in Path(marks).read_text().splitlines())
 
 
-def chosen_stars(w):
-    """The set that a part is of, when it has been chosen."""
-    settled(w)
-    return ancient(f"results/{w.study}/catalogs/{w.role}_set.fits")
+def chosen_stars(study, role):
+    """The set of stars, when it has been chosen."""
+    settled(study, role)
+    return ancient(f"results/{study}/catalogs/{role}_set.fits")
+
+
+def when_chosen(w):
+    """No file, but not before the stars have been chosen."""
+    settled(w.study, "reference")
+    return []
 
 
 def fetched_part(w):
     """The ledger of a part, when it is known whether it is to be made again."""
-    settled(w)
+    settled(w.study, w.role)
     return f"results/{w.study}/archive/{w.role}/{w.item}.fits"
+
+
+# The reference set as models see it.
+REFERENCE_SET = "results/{study}/catalogs/" + (
+    "settled_set.fits" if SOURCE == "local" else "reference_set.fits"
+)

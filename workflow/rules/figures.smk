@@ -35,7 +35,7 @@ rule figure_01:
 
 use rule figure_01 as figure_02 with:
     input:
-        stars="results/{study}/catalogs/reference_set.fits",
+        stars=REFERENCE_SET,
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
         apogee="results/{study}/archive/example_apogee.fits",
         windows=[fact(table) for table in config["preparation"]["windows"]],

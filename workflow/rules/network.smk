@@ -15,7 +15,7 @@ NETWORK_TABLES = [
 rule training_set:
     input:
         stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
-        stars="results/{study}/catalogs/reference_set.fits",
+        stars=REFERENCE_SET,
     output:
         stars="results/{study}/models/reference_clip.fits",
         training="results/{study}/models/training.h5",
@@ -442,7 +442,7 @@ rule d_scale_scan:
 rule extra_labels:
     input:
         stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
-        stars="results/{study}/catalogs/reference_set.fits",
+        stars=REFERENCE_SET,
         clip="results/{study}/models/reference_clip.fits",
         spectra=lambda w: fact(config["studies"][w.study]["network"]["spectra"]),
         ridge="results/{study}/models/ridge_prior.csv",

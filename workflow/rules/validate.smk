@@ -4,7 +4,7 @@
 rule cross_validate:
     input:
         stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
-        stars="results/{study}/catalogs/reference_set.fits",
+        stars=REFERENCE_SET,
         clip="results/{study}/models/reference_clip.fits",
         starts=lambda w: starts_of(w.study),
     output:
@@ -73,7 +73,7 @@ rule calibrate:
 
 rule compare:
     input:
-        stars="results/{study}/catalogs/reference_set.fits",
+        stars=REFERENCE_SET,
         clip="results/{study}/models/reference_clip.fits",
         labels=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
         cross_validation="results/{study}/validation/cross_validation.fits",

@@ -5,7 +5,9 @@ import pytest
 from astropy.table import Table
 
 from labeltransfer.sources.at_hand import (
+    SPECTRUM,
     mark_of,
+    numbered_anew,
     spectra_at_hand,
     spectra_fetched,
     spectra_listed,
@@ -29,16 +31,16 @@ def test_spectra_that_are_not_there_are_named_in_the_fetch_ledger(tmp_path):
 def test_a_mark_changes_with_the_spectra_alone():
     known = Table({"spectrum_id": ["a", "b", "c"], "bytes": [1, 2, 3], "sha256": ["aa", "bb", "cc"]})
     stars = Table({"spectrum_id": ["c", "a"], "path": ["p/c.fits", "p/a.fits"], "teff": [5000.0, 6000.0]})
-    mark = mark_of(spectra_listed(stars, known, ""))
+    mark = mark_of(spectra_listed(stars, known, ""), SPECTRUM)
     stars["teff"] = [1.0, 2.0]
     known["sha256"][1] = "b2"
-    assert mark_of(spectra_listed(stars, known, "")) == mark
+    assert mark_of(spectra_listed(stars, known, ""), SPECTRUM) == mark
     others = [
-        mark_of(spectra_listed(stars[[1, 0]], known, "")),
-        mark_of(spectra_listed(stars[:1], known, "")),
+        mark_of(spectra_listed(stars[[1, 0]], known, ""), SPECTRUM),
+        mark_of(spectra_listed(stars[:1], known, ""), SPECTRUM),
     ]
     known["sha256"][2] = "c2"
-    others.append(mark_of(spectra_listed(stars, known, "")))
+    others.append(mark_of(spectra_listed(stars, known, ""), SPECTRUM))
     assert len({mark, *others}) == 4
 
 
@@ -64,3 +66,13 @@ def test_few_failures_are_borne_and_many_are_told(n, failed, said):
     if said:
         assert "6 of 100 spectra" in worth_another_try(ledger)
         assert "'server answered 503'" in worth_another_try(ledger)
+
+
+def test_the_number_of_a_star_in_the_catalogue_is_not_in_the_mark_of_its_set():
+    stars = Table({"spectrum_id": ["b", "a"], "star": [7, 3], "teff": [5000.0, np.nan]}, meta={"of": "x"})
+    again = Table(stars, copy=True)
+    again["star"] += 4
+    assert numbered_anew(again)["star"].tolist() == [1, 0]
+    assert numbered_anew(again).meta == {"of": "x"}
+    marks = [mark_of(numbered_anew(table), stars.colnames) for table in (stars, again, stars[[1, 0]])]
+    assert marks[0] == marks[1] != marks[2]

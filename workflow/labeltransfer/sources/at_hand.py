@@ -10,6 +10,7 @@ from astropy.table import Table
 from labeltransfer.files.places import located
 from labeltransfer.files.provenance import sha256
 
+SPECTRUM = ("spectrum_id", "path", "sha256")  # what tells a spectrum of a ledger from another
 # What another try will not cure; of other failures a few are borne.
 FINAL = ("missing on server", "unsafe file name", "no such file")
 _TOLERATED, _FEW = 0.02, 5
@@ -79,10 +80,15 @@ def spectra_listed(stars, known, folder):
     )
 
 
-def mark_of(ledger):
-    """A text that is another one when spectra of a ledger are others, in another order, or of another content."""
-    rows = zip(*(ledger[name].tolist() for name in ("spectrum_id", "path", "sha256")), strict=True)
-    return hashlib.sha256(repr(list(rows)).encode()).hexdigest()
+def mark_of(table, names):
+    """A text that is another one when the rows of a table are others in these columns, or in another order."""
+    rows = zip(*(table[name].tolist() for name in names), strict=True)
+    return hashlib.sha256(repr((list(names), list(rows))).encode()).hexdigest()
+
+
+def numbered_anew(stars):
+    """The stars of a set numbered by themselves: the numbers of the catalogue move with stars that are not in it."""
+    return Table({**stars, "star": np.unique(stars["star"], return_inverse=True)[1]}, meta=stars.meta)
 
 
 def spectra_fetched(stars, fetched, folder):

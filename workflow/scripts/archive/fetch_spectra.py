@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import vstack
 
-from labeltransfer.files.chunks import chunk_rows
+from labeltransfer.files.chunks import chunk_rows, rows_by_name
 from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import count_rows, read_table, write_table
@@ -43,7 +43,11 @@ def fetched(stars, datasets, release, settings, prefix=""):
 def main(snakemake):
     """Write the fetch ledger of the chunk."""
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-    stars = read_table(inputs.stars, rows=chunk_rows(count_rows(inputs.stars), wildcards.item))
+    if params.source == "local":
+        stars = read_table(inputs.stars)
+        stars = stars[rows_by_name(stars["spectrum_id"].tolist(), wildcards.item)]
+    else:
+        stars = read_table(inputs.stars, rows=chunk_rows(count_rows(inputs.stars), wildcards.item))
     archives, prefix = params.archives, prefix_of(snakemake.output.ledger)
     if params.source == "public":
         ledger = fetched(stars, inputs.datasets, params.release, archives["public"], prefix)
