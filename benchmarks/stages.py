@@ -222,7 +222,8 @@ def make_store(spec):
             size = min(BLOCK, stop - start)
             flux, ivar = same or mock_spectra(nature, labels[start : start + size], [spec["seed"], start])
             stars = Table({"id": spectrum_names(start, start + size)})
-            for name, value in (("redshift", 0.0), ("snr", 50.0), ("snr_g", 50.0), ("n_good", spec["n_pix"])):
+            stars["n_good"] = np.full(size, spec["n_pix"])
+            for name, value in (("redshift", 0.0), ("phase", 0.0), ("snr", 50.0), ("snr_g", 50.0)):
                 stars[name] = np.full(size, value)
             yield flux[:size], ivar[:size], stars
 

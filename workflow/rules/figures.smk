@@ -25,7 +25,7 @@ rule figure_01:
         study=lambda w: config["studies"][w.study],
         seed=config["seed"],
         grid=config["grid"],
-        preparation=config["preparation"],
+        preparation=lambda w: PREPARATION[w.study],
         code=code_of("catalogs", "spectra", "models", "figures"),
     message:
         "{wildcards.study}: {rule}"

@@ -65,7 +65,7 @@ rule theory:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         references=lambda w: config["studies"][w.study]["network"]["references"],
-        normalisation=lambda w: PREPARATION[w.study]["normalisation"],
+        preparation=lambda w: PREPARATION[w.study],
         code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: ab initio gradient spectra, normalised as the data"
@@ -472,7 +472,7 @@ rule extra_labels:
         labels=lambda w: config["studies"][w.study]["labels"],
         extra=lambda w: config["studies"][w.study]["extra_labels"],
         network=lambda w: config["studies"][w.study]["network"],
-        normalisation=lambda w: PREPARATION[w.study]["normalisation"],
+        preparation=lambda w: PREPARATION[w.study],
         seed=config["seed"],
         code=code_of("spectra", "models", "validation"),
     message:

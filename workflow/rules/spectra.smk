@@ -1,11 +1,8 @@
 # From files to normalised spectra on the common grid.
 
-# The settings of the preparation by study, each with its own normalisation if it has one.
+# The settings of the preparation by study, what a study says of its own before what is said for all.
 PREPARATION = {
-    name: {
-        **config["preparation"],
-        "normalisation": study.get("normalisation", config["preparation"]["normalisation"]),
-    }
+    name: merged(config["preparation"], study.get("preparation", {}))
     for name, study in config["studies"].items()
 }
 

@@ -172,8 +172,9 @@ def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, roo
     fetched["status"] = ["ok", "failed", "ok", "ok"]
     fetched["reason"] = ["", "missing on server", "", ""]
     preparation = {
+        "interpolation": "equal",
         "variance": "information",
-        "normalisation": {"width": 50.0, "weight": "exp(-d2/L2)"},
+        "normalisation": {"width": 50.0, "weight": "exp(-d2/L2)", "errors": "none", "fit": "average"},
         "andmask": True,
         "ormask": False,
         "min_good_fraction": 0.5,
@@ -207,7 +208,9 @@ def test_a_chunk_without_a_readable_spectrum_has_an_empty_table_like_the_others(
     clip = Table({"id": [f"s{i}" for i in range(60)], "trained": np.ones(60, dtype=bool)})
     clip["teff"], clip["logg"] = labels.T
     write_table(clip, tmp_path / "clip.fits")
-    stars = Table({"id": clip["id"], "redshift": np.zeros(60), "snr": np.ones(60), "snr_g": np.ones(60)})
+    stars = Table({"id": clip["id"]})
+    for name, value in (("redshift", 0.0), ("phase", 0.0), ("snr", 1.0), ("snr_g", 1.0)):
+        stars[name] = np.full(60, value)
     paths = []
     for name, rows in (("some", slice(0, 20)), ("none", slice(0)), ("others", slice(20, 60))):
         blocks = [(flux[rows], ivar[rows], stars[rows])] if name != "none" else []

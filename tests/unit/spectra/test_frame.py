@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from labeltransfer.spectra.frame import VARIANCES, to_common_grid
+from labeltransfer.spectra.frame import (
+    INTERPOLATIONS,
+    VARIANCES,
+    mean_smoothing,
+    pixel_phase,
+    smooth,
+    taps,
+    to_common_grid,
+)
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.surveys.grids import lamost_grid
 
@@ -140,6 +148,117 @@ def test_errors_of_a_line_depth_after_interpolation(variance, sigma, shift, form
     assert np.mean(per_pixel) == pytest.approx(chi2, rel=0.015)
 
 
+PHASES = np.linspace(0, 1, 101)
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_taps_keep_a_constant_and_a_slope(interpolation):
+    found = taps(PHASES, interpolation)
+    np.testing.assert_allclose(sum(found.values()), 1.0, rtol=1e-14)
+    place = sum(k * w for k, w in found.items())
+    # Lanczos' window does not keep a slope, the others do but for what is too small to count.
+    np.testing.assert_allclose(place, PHASES, atol=0.021 if interpolation == "lanczos3" else 2.6e-3)
+    mirrored = taps(1 - PHASES, interpolation)
+    for k, w in found.items():
+        np.testing.assert_allclose(w, mirrored[1 - k], atol=1e-14)
+    assert all(np.all((w == 0) | (np.abs(w) > 0.99e-3)) for w in found.values())
+
+
+def test_how_much_each_interpolation_smooths():
+    def variance(t, interpolation):
+        return sum(w * (k - t) ** 2 for k, w in taps(t, interpolation).items())
+
+    np.testing.assert_allclose(variance(PHASES, "linear"), PHASES * (1 - PHASES), atol=2e-3)
+    np.testing.assert_allclose(variance(PHASES, "equal"), 0.25, atol=5e-3)
+    skew = sum(w * (k - PHASES) ** 3 for k, w in taps(PHASES, "equal").items())
+    np.testing.assert_allclose(skew, 0.0, atol=1e-2)
+    np.testing.assert_allclose(variance(PHASES, "cubic"), 0.0, atol=5e-3)
+    expected = {"linear": 1 / 6, "equal": 1 / 4, "cubic": 0.0}
+    assert {name: mean_smoothing(name) for name in expected} == pytest.approx(expected, abs=1e-3)
+    assert abs(mean_smoothing("lanczos3")) < 0.02
+
+
+def test_cubic_is_exact_for_parabolas():
+    flux = 3 + 0.2 * np.arange(10.0) - 0.05 * np.arange(10.0) ** 2
+    for t in (0.2, 0.5, 0.9):
+        place = sum(w * flux[4 + k] for k, w in taps(np.array(t), "cubic").items())
+        assert place == pytest.approx(3 + 0.2 * (4 + t) - 0.05 * (4 + t) ** 2, rel=1e-12)
+
+
+def test_how_a_line_changes_with_the_phase():
+    # A line of LAMOST's resolution in a star without noise, at ten velocities within a pixel: its change, as part of
+    # its depth.
+    wavelength, _, ivar, grid = flat()
+    place, sigma = 200.3, 1.02
+    moved = {}
+    for interpolation in INTERPOLATIONS:
+        found = []
+        for shift in np.arange(10) / 10:
+            flux = 1 - 0.3 * np.exp(-0.5 * ((np.arange(400) - place - shift) / sigma) ** 2)
+            found.append(
+                to_common_grid(wavelength, flux, ivar, redshift(shift), grid, interpolation=interpolation)[0]
+            )
+        moved[interpolation] = np.ptp(found, axis=0).max() / 0.3
+    expected = {"linear": 0.101, "equal": 0.0153, "cubic": 0.045, "lanczos3": 0.0136}
+    assert moved == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "spoils"), [("linear", 2), ("equal", 4), ("cubic", 4), ("lanczos3", 6)]
+)
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_what_a_bad_pixel_spoils_follows_from_the_taps(interpolation, spoils, variance, rng):
+    wavelength, _, ivar, grid = flat()
+    flux = rng.normal(1, 0.1, 400)
+    ivar[100] = 0.0
+    expected = None
+    for value in (np.nan, 1e30, 0.0):
+        flux[100] = value
+        found = to_common_grid(wavelength, flux, ivar, redshift(0.3), grid, variance, interpolation)
+        assert np.count_nonzero(found[1] == 0) == spoils
+        if expected is not None:
+            np.testing.assert_array_equal(found, expected)
+        expected = found
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_the_variance_follows_from_the_taps(interpolation, rng):
+    # 4,000 draws of noise that is not the same in all pixels, against what "propagate" says of each.
+    wavelength, _, _, grid = flat(120)
+    sigma = np.linspace(0.5, 2.0, 120)
+    found = np.array(
+        [
+            to_common_grid(
+                wavelength, rng.normal(0, sigma), sigma**-2, redshift(0.3), grid, "propagate", interpolation
+            )
+            for _ in range(4000)
+        ]
+    )
+    np.testing.assert_allclose(found[:, 0].std(axis=0) * np.sqrt(found[0, 1]), 1.0, atol=0.055)
+    # Of equal errors "information" and "paper" leave each what it was.
+    for variance in ("information", "paper"):
+        even = to_common_grid(
+            wavelength, np.ones(120), np.full(120, 4.0), redshift(0.3), grid, variance, interpolation
+        )
+        np.testing.assert_allclose(even[1], 4.0, rtol=1e-12)
+
+
+def test_theory_is_smoothed_as_the_data_are_on_average():
+    line = np.exp(-0.5 * ((np.arange(61) - 30) / 3.0) ** 2)[None]
+    smoothed = smooth(line, 0.25)
+    place = np.arange(61) - 30
+    assert np.sum(smoothed * place**2) / np.sum(smoothed) == pytest.approx(9.0 + 0.25, rel=1e-6)
+    assert np.sum(smoothed) == pytest.approx(np.sum(line), rel=1e-12)
+    np.testing.assert_array_equal(smooth(line, 0.0), line)
+
+
+def test_the_phase_of_a_velocity():
+    wavelength, _, _, grid = flat()
+    for pixels in (0.0, 0.25, 0.5, -0.1, 3.7):
+        assert pixel_phase(wavelength, redshift(pixels), grid) == pytest.approx(pixels % 1, abs=2e-3)
+    assert np.isnan(pixel_phase(wavelength, 0.5, grid))
+
+
 def test_mean_factors_over_all_shifts():
     t = np.linspace(0, 1, 100001)
     c = (1 - t) ** 2 + t**2
@@ -158,5 +277,7 @@ def test_other_errors():
     wavelength, flux, ivar, grid = flat()
     with pytest.raises(ValueError, match="one of information, propagate, paper: found 'best'"):
         to_common_grid(wavelength, flux, ivar, 0.0, grid, "best")
+    with pytest.raises(ValueError, match="one of linear, equal, cubic, lanczos3: found 'nearest'"):
+        to_common_grid(wavelength, flux, ivar, 0.0, grid, interpolation="nearest")
     with pytest.raises(ValueError, match="shapes disagree"):
         to_common_grid(wavelength, flux[:-1], ivar, 0.0, grid)

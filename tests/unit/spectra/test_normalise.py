@@ -11,6 +11,8 @@ from labeltransfer.spectra.normalise import FORMS, banded_kernel, kernel_fwhm, n
 from labeltransfer.surveys.grids import lamost_grid
 
 GRID = common_grid()
+# The pseudo-continuum is interpolated between every fourth pixel; nothing else stands between it and the sums.
+NODES = 5e-6
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +49,9 @@ def test_equation_1_against_a_dense_sum(spectra, form, width):
     expected = (ivar * flux) @ w / (ivar @ w)
     out, weights, continuum = normalise(flux, ivar, banded_kernel(GRID, width, form))
     good = ivar > 0
-    np.testing.assert_allclose(continuum[good], expected[good], rtol=1e-9)
-    np.testing.assert_allclose(out[good], (flux / expected)[good], rtol=1e-9)
-    np.testing.assert_allclose(weights, ivar * np.where(good, expected, 0.0) ** 2, rtol=2e-9)
+    np.testing.assert_allclose(continuum[good], expected[good], rtol=NODES)
+    np.testing.assert_allclose(out[good], (flux / expected)[good], rtol=NODES)
+    np.testing.assert_allclose(weights, ivar * np.where(good, expected, 0.0) ** 2, rtol=2 * NODES)
     assert np.all(out[~good] == 1)
 
 
@@ -60,7 +62,62 @@ def test_the_authors_kernel_agrees_with_thecannon(spectra):
     flux, ivar = spectra
     continuum = peer._find_cont_gaussian_smooth(GRID, flux, ivar, peer.gaussian_weight_matrix(GRID, 50.0))
     ours = normalise(flux, ivar, banded_kernel(GRID, 50.0, "exp(-d2/2L2)"))[2]
-    np.testing.assert_allclose(ours[ivar > 0], continuum[ivar > 0], rtol=1e-9)
+    np.testing.assert_allclose(ours[ivar > 0], continuum[ivar > 0], rtol=NODES)
+
+
+def test_all_good_pixels_alike(spectra):
+    flux, ivar = spectra
+    w = (ivar > 0) @ weight(GRID - GRID[:, None], "exp(-d2/L2)", 50.0)
+    expected = np.where(ivar > 0, flux, 0.0) @ weight(GRID - GRID[:, None], "exp(-d2/L2)", 50.0) / w
+    out, weights, continuum = normalise(flux, ivar, banded_kernel(GRID, errors="none"))
+    good = ivar > 0
+    np.testing.assert_allclose(continuum[good], expected[good], rtol=NODES)
+    np.testing.assert_allclose(out[good], (flux / expected)[good], rtol=NODES)
+    np.testing.assert_allclose(weights, ivar * np.where(good, expected, 0.0) ** 2, rtol=2 * NODES)
+
+
+def test_a_typical_shape_is_that_of_every_star(spectra):
+    flux, ivar = spectra
+    shape = 1 + (GRID - 3905) / 2000
+    expected = normalise(flux, np.where(ivar > 0, shape, 0.0), banded_kernel(GRID))
+    out, weights, continuum = normalise(flux, ivar, banded_kernel(GRID, errors="typical", typical=shape))
+    np.testing.assert_array_equal(continuum, expected[2])
+    np.testing.assert_array_equal(out, expected[0])
+    np.testing.assert_allclose(weights, ivar * np.nan_to_num(continuum) ** 2, rtol=1e-14)
+
+
+def test_swapped_noise_moves_the_flux_of_the_paper_alone(spectra):
+    # The shape of a faint star's ivar on a bright star: its flux is untouched.
+    flux, ivar = spectra
+    faint = ivar * (1 + 4 * (GRID > 6000))
+    for errors, moved in (("star", True), ("none", False)):
+        kernel = banded_kernel(GRID, errors=errors)
+        assert np.any(normalise(flux, ivar, kernel)[0] != normalise(flux, faint, kernel)[0]) == moved
+
+
+@pytest.mark.parametrize("gap", [(0, 0), (7580, 7720)])
+def test_a_line_is_right_where_all_pixels_are_on_one_side(gap):
+    # On a slope the average at the ends of the grid, and of what is left of it beside a band, is that of farther in.
+    flux, ivar = 1 + (GRID[None] - 3905) / 3000, np.ones((1, len(GRID)))
+    ivar[:, (gap[0] < GRID) & (gap[1] > GRID)] = 0
+    good = ivar[0] > 0
+    error = {
+        fit: np.abs(normalise(flux, ivar, banded_kernel(GRID, fit=fit))[0] - 1)[0, good].max()
+        for fit in ("average", "line")
+    }
+    assert error["line"] < 1e-5
+    assert error["average"] > 2e-3
+
+
+def test_a_line_against_least_squares(spectra):
+    flux, ivar = spectra
+    continuum = normalise(flux, ivar, banded_kernel(GRID, fit="line"))[2]
+    for row, pixel in ((0, 0), (1, 2000), (2, 3500), (0, len(GRID) - 1)):
+        if ivar[row, pixel] > 0:
+            w = ivar[row] * weight(GRID - GRID[pixel], "exp(-d2/L2)", 50.0)
+            terms = np.stack([np.ones_like(GRID), GRID - GRID[pixel]], axis=1) * np.sqrt(w)[:, None]
+            expected = np.linalg.lstsq(terms, flux[row] * np.sqrt(w), rcond=None)[0][0]
+            assert continuum[row, pixel] == pytest.approx(expected, rel=2 * NODES)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from labeltransfer.surveys.base import Spectrum, Survey
 
 GRID = {"lower": 5000.0, "upper": 5600.0}
 PREPARATION = {
+    "interpolation": "equal",
     "variance": "information",
     "andmask": True,
     "ormask": False,
     "min_good_fraction": 0.5,
-    "normalisation": {"width": 50.0, "weight": "fwhm"},
+    "normalisation": {"width": 50.0, "weight": "fwhm", "errors": "none", "fit": "average"},
 }
 
 

@@ -19,7 +19,7 @@ def block(cannon):
     _, flux, ivar, _ = cannon
     stars = Table({"id": [f"s{i}" for i in range(60)]})
     stars["snr"] = stars["snr_g"] = np.full(60, 100.0)
-    stars["redshift"] = np.zeros(60)
+    stars["redshift"] = stars["phase"] = np.zeros(60)
     return Spectra(None, flux, ivar, stars)
 
 

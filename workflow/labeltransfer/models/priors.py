@@ -7,6 +7,7 @@ its pixels and normalised exactly as the data; from a model they are differences
 import numpy as np
 from astropy.table import Table
 
+from labeltransfer.spectra.frame import smooth
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.synthesis.model_spectra import reference_points, step_pair
 
@@ -51,7 +52,7 @@ def reference_labels(models, reference, labels):
     return np.array([known.get(name, models.m_h)[row[0]] for name in labels])
 
 
-def gradient_spectra(models, reference, labels, steps, grid, kernel, ivar=None):
+def gradient_spectra(models, reference, labels, steps, grid, kernel, ivar=None, smoothing=0.0):
     """Gradients of the normalised flux from model spectra, by central differences.
 
     Parameters
@@ -71,6 +72,8 @@ def gradient_spectra(models, reference, labels, steps, grid, kernel, ivar=None):
         Normalisation kernel of the data (`labeltransfer.spectra.normalise.banded_kernel`).
     ivar : (p,) array, optional
         Weights in the normalisation, for example the median of the data's; equal by default.
+    smoothing : float, optional
+        What the interpolation of the data smooths by [pixel^2] (`labeltransfer.spectra.frame.mean_smoothing`).
 
     Returns
     -------
@@ -103,6 +106,7 @@ def gradient_spectra(models, reference, labels, steps, grid, kernel, ivar=None):
     from scipy.interpolate import CubicSpline  # late: whoever reads a table of theory has no use for it
 
     flux = CubicSpline(models.wavelength, models.flux[np.concatenate([plus, minus])], axis=1)(grid)
+    flux = smooth(flux, smoothing)
     weights = np.ones_like(flux) if ivar is None else np.broadcast_to(ivar, flux.shape).astype(float)
     normalised = normalise(flux, weights, kernel)[0]
     change = normalised[: len(plus)] - normalised[len(plus) :]
@@ -140,7 +144,7 @@ def prior_of(theory, names, d_scale=0.0, **form):
     return GradientPrior(gradient, steps, points, d_scale, **form)
 
 
-def theory_table(models, references, labels, wavelength, kernel, ivar):
+def theory_table(models, references, labels, wavelength, kernel, ivar, smoothing=0.0):
     """One row per reference point and label: the step, the label's value there, and the gradient spectrum."""
     names = list(labels)
     steps = np.array([labels[name]["step"] for name in names])
@@ -150,7 +154,10 @@ def theory_table(models, references, labels, wavelength, kernel, ivar):
     table["step"] = np.tile(steps, len(references))
     table["value"] = np.concatenate([reference_labels(models, point, names) for point in references])
     table["gradient"] = np.concatenate(
-        [gradient_spectra(models, point, names, steps, wavelength, kernel, ivar) for point in references]
+        [
+            gradient_spectra(models, point, names, steps, wavelength, kernel, ivar, smoothing)
+            for point in references
+        ]
     )
     table["gradient"].description = "change of the normalised flux for one step, on the common grid"
     return table

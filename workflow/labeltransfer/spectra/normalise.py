@@ -12,9 +12,18 @@ from threadpoolctl import threadpool_limits
 # Factor from the width to the standard deviation of the weight, exp(-d^2 / (2 sigma^2)) in every form.
 _SIGMA = {"exp(-d2/L2)": 1 / np.sqrt(2), "exp(-d2/2L2)": 1.0, "fwhm": 1 / np.sqrt(8 * np.log(2))}
 FORMS = tuple(_SIGMA)
-_REACH = 7.5  # standard deviations: weights beyond are below 1e-12
+ERRORS = ("star", "none", "typical")
+FITS = ("average", "line")
+_REACH = 6.0  # standard deviations: weights beyond are below 2e-8
 _COLUMNS = 128  # grid pixels that share one matrix product
 _ROWS = 64  # stars that share one
+# The pseudo-continuum is computed at nodes, at most so many pixels and this part of the standard deviation apart,
+# and interpolated by polynomials through so many nodes: its error is below 1e-5.
+_STRIDE, _NODE_STEP, _NODES = 4, 0.25, 6
+# Pixels that do not tell the slope of a line: those of which the determinant is below this part of its largest.
+_NO_SLOPE = 1e-3
+# Sums below this part of the largest weight are none: no good pixel is near.
+_FAR = 1e-6
 
 
 class Kernel(NamedTuple):
@@ -24,12 +33,19 @@ class Kernel(NamedTuple):
     ----------
     n_pix : int
         Pixels of the grid.
-    bands : list of (start, stop, low, high, weight)
-        With weight : (high - low, stop - start) float64.
+    bands : list of (start, stop, low, high, weight, spread)
+        With weight : (high - low, m n_node) float64, at the nodes of the band, times each of the m powers of the
+        distance that the fit needs, and spread : (n_node, stop - start) float64, from nodes to pixels.
+    shape : (n_pix,) float64 or None
+        Inverse variance that all spectra are given in Eq. 1; None for each its own.
+    fit : str
+        One of `FITS`.
     """
 
     n_pix: int
     bands: list
+    shape: np.ndarray | None = None
+    fit: str = "average"
 
 
 def kernel_fwhm(width=50.0, form="exp(-d2/L2)"):
@@ -45,7 +61,7 @@ def kernel_fwhm(width=50.0, form="exp(-d2/L2)"):
     return float(width * _SIGMA[form] * np.sqrt(8 * np.log(2)))
 
 
-def banded_kernel(wavelength, width=50.0, form="exp(-d2/L2)"):
+def banded_kernel(wavelength, width=50.0, form="exp(-d2/L2)", errors="star", fit="average", typical=None):
     """Prepare the weights w_i(lambda_0) of Eq. 2 for a grid.
 
     Parameters
@@ -56,19 +72,64 @@ def banded_kernel(wavelength, width=50.0, form="exp(-d2/L2)"):
         L of Eq. 2, or the FWHM if the form is "fwhm" [Angstrom].
     form : {"exp(-d2/L2)", "exp(-d2/2L2)", "fwhm"}
         The paper's weight, that of the authors' code, or a Gaussian of given FWHM (Ting et al. 2017).
+    errors : {"star", "none", "typical"}
+        What pixels are weighted by beside that. "star": by the star's own ivar, as in Eq. 1; the shape of the
+        noise changes with S/N, and the pseudo-continuum and labels with it. "none": all good pixels alike.
+        "typical": by one shape for all stars.
+    fit : {"average", "line"}
+        Eq. 1, or the value at lambda_0 of a straight line through the pixels with these weights: at the ends of
+        the grid and beside masked bands all pixels are on one side, and their average is that of another place.
+    typical : (n_pix,) array, optional
+        The shape, for errors "typical".
 
     Returns
     -------
     Kernel
+
+    Raises
+    ------
+    ValueError
+        If form, errors or fit is unknown, or there is no shape for errors "typical".
     """
+    for name, value, known in (("errors", errors, ERRORS), ("fit", fit, FITS)):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}: found {value!r}")
+    shape = None
+    if errors != "star":
+        shape = np.ones(len(wavelength)) if errors == "none" else typical
+        if np.shape(shape) != wavelength.shape:
+            raise ValueError(
+                f"errors 'typical' need a shape of {len(wavelength)} pixels: found {np.shape(shape)}"
+            )
     sigma = kernel_fwhm(width, form) / np.sqrt(8 * np.log(2))
+    step = np.max(np.diff(wavelength), initial=np.finfo(float).tiny)
+    nodes, spread = _between(len(wavelength), int(np.clip(_NODE_STEP * sigma / step, 1, _STRIDE)))
     bands = []
     for start in range(0, len(wavelength), _COLUMNS):
-        centre = wavelength[start : start + _COLUMNS]
+        stop = min(start + _COLUMNS, len(wavelength))
+        used = np.flatnonzero(np.any(spread[:, start:stop] != 0, axis=1))
+        centre = wavelength[nodes[used]]
         low, high = np.searchsorted(wavelength, [centre[0] - _REACH * sigma, centre[-1] + _REACH * sigma])
-        weight = np.exp(-0.5 * ((wavelength[low:high, None] - centre) / sigma) ** 2)
-        bands.append((start, start + len(centre), int(low), int(high), weight))
-    return Kernel(len(wavelength), bands)
+        distance = (wavelength[low:high, None] - centre) / sigma
+        weight = np.exp(-0.5 * distance**2)
+        powers = range(3 if fit == "line" else 1)
+        weight = np.concatenate([weight * distance**power for power in powers], axis=1)
+        bands.append((start, stop, int(low), int(high), weight, spread[used, start:stop]))
+    return Kernel(len(wavelength), bands, shape, fit)
+
+
+def _between(n_pix, stride):
+    """Every so many pixels a node (n_node,), and what values at the nodes count for each pixel (n_node, n_pix)."""
+    nodes = np.unique(np.append(np.arange(0, n_pix, stride), n_pix - 1))
+    spread, pixel = np.zeros((len(nodes), n_pix)), np.arange(n_pix)
+    n_used = min(_NODES, len(nodes))
+    first = np.clip(np.searchsorted(nodes, pixel, side="right") - n_used // 2, 0, len(nodes) - n_used)
+    for i in range(n_used):
+        weight = np.ones(n_pix)
+        for j in set(range(n_used)) - {i}:
+            weight *= (pixel - nodes[first + j]) / (nodes[first + i] - nodes[first + j])
+        spread[first + i, pixel] = weight
+    return nodes, spread
 
 
 def normalise(flux, ivar, kernel):
@@ -115,14 +176,26 @@ def _normalise(flux, ivar, kernel):
     n = len(flux)
     with np.errstate(over="ignore", invalid="ignore"):
         good = (ivar > 0) & np.isfinite(ivar) & np.isfinite(flux)
-        weight = np.zeros((2 * _ROWS, kernel.n_pix))  # ivar, then ivar x flux
-        weight[:n][good] = ivar[good]
-        weight[_ROWS : _ROWS + n][good] = ivar[good] * flux[good].astype(float)
+        ivar = np.where(good, ivar, 0.0).astype(float)
+        given = ivar if kernel.shape is None else np.where(good, kernel.shape, 0.0)
+        weight = np.zeros((2 * _ROWS, kernel.n_pix))  # the weight, then weight x flux
+        weight[:n] = given
+        weight[_ROWS : _ROWS + n][good] = (given * flux)[good]
         continuum = np.full(flux.shape, np.nan)
-        for start, stop, low, high, band in kernel.bands:
-            total = weight[:, low:high] @ band
-            np.divide(total[_ROWS : _ROWS + n], total[:n], out=continuum[:, start:stop], where=total[:n] > 0)
+        least = _FAR * given.max(axis=1, initial=0.0)[:, None]
+        for start, stop, low, high, band, spread in kernel.bands:
+            sums = weight[:, low:high] @ band
+            sums = (sums.reshape(2 * _ROWS, -1, len(spread)).swapaxes(0, 1) @ spread).swapaxes(0, 1)
+            total, above = sums[:n], sums[_ROWS : _ROWS + n]
+            near = (total[:, 0] > 0) & (good[:, start:stop] | (total[:, 0] > least))
+            found = continuum[:, start:stop]
+            np.divide(above[:, 0], total[:, 0], out=found, where=near)
+            if kernel.fit == "line":
+                determinant = total[:, 0] * total[:, 2] - total[:, 1] ** 2
+                line = near & (determinant > _NO_SLOPE * total[:, 0] * total[:, 2])
+                value = above[:, 0] * total[:, 2] - above[:, 1] * total[:, 1]
+                np.divide(value, determinant, out=found, where=line)
         continuum[~((continuum > 0) & np.isfinite(continuum))] = np.nan
         usable = good & np.isfinite(continuum)
         normalised = np.divide(flux, continuum, out=np.ones_like(continuum), where=usable)
-        return normalised, np.where(usable, weight[:n] * continuum**2, 0.0), continuum
+        return normalised, np.where(usable, ivar * continuum**2, 0.0), continuum

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.files.errors import ArchiveError
-from labeltransfer.spectra.frame import to_common_grid
+from labeltransfer.spectra.frame import pixel_phase, to_common_grid
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.masks import read_windows, window_mask
 from labeltransfer.spectra.normalise import banded_kernel, normalise
@@ -29,8 +29,8 @@ class Settings(NamedTuple):
         Of that grid.
     windows : list of masks.Window
         Masked in their frames.
-    variance : str
-        Rule of `frame.to_common_grid`.
+    variance, interpolation : str
+        Rules of `frame.to_common_grid`.
     andmask, ormask : bool
         Whether to mask pixels flagged in all exposures, and in any.
     min_good_fraction : float
@@ -44,6 +44,7 @@ class Settings(NamedTuple):
     andmask: bool = True
     ormask: bool = False
     min_good_fraction: float = 0.5
+    interpolation: str = "linear"
 
 
 def on_grid(spectrum, settings):
@@ -81,6 +82,7 @@ def on_grid(spectrum, settings):
         spectrum.redshift,
         settings.grid,
         settings.variance,
+        settings.interpolation,
     )
     ivar[window_mask(settings.grid, settings.windows, "rest")] = 0.0
     good = np.count_nonzero(ivar)
@@ -143,7 +145,7 @@ def prepare(ids, paths, settings, block=512, survey="lamost"):
     flux, ivar : (m, n_pix) float32
         Normalised; m is at most `block`.
     stars : Table
-        m rows: id, redshift, snr, snr_g, n_good.
+        m rows: id, redshift, phase (sub-pixel phase of the redshift, `frame.pixel_phase`), snr, snr_g, n_good.
     rejected : list of (id, reason)
         Of the files read for this block; no file stops the others.
     """
@@ -151,7 +153,7 @@ def prepare(ids, paths, settings, block=512, survey="lamost"):
     for start in range(0, len(ids), block):
         chosen = list(zip(ids[start : start + block], paths[start : start + block], strict=True))
         raw, weight = np.empty((2, len(chosen), len(settings.grid)))
-        kept, redshifts, reasons = [], [], {}
+        kept, redshifts, phases, reasons = [], [], [], {}
         for row, (_, path) in enumerate(chosen):
             try:
                 spectrum = read_spectrum(path)
@@ -161,6 +163,7 @@ def prepare(ids, paths, settings, block=512, survey="lamost"):
             else:
                 kept.append(row)
                 redshifts.append(spectrum.redshift)
+                phases.append(pixel_phase(spectrum.wavelength, spectrum.redshift, settings.grid))
         flux, ivar, _ = normalise(raw[: len(kept)], weight[: len(kept)], settings.kernel)
         snr, snr_g = signal_to_noise(flux, ivar), signal_to_noise(flux, ivar, settings.grid, G_BAND)
         flux, ivar = _single(flux, ivar)
@@ -172,6 +175,7 @@ def prepare(ids, paths, settings, block=512, survey="lamost"):
             {
                 "id": np.array([chosen[row][0] for row in kept], dtype=str),
                 "redshift": np.array(redshifts, dtype=float),
+                "phase": np.array(phases, dtype=float),
                 "snr": snr,
                 "snr_g": snr_g,
                 "n_good": n_good,
@@ -193,13 +197,19 @@ def _single(flux, ivar):
 def settings_from(grid, preparation, windows):
     """Settings of the preparation from their parts of the configuration."""
     wavelength = common_grid(**grid)
-    normalisation = preparation["normalisation"]
     return Settings(
         wavelength,
-        banded_kernel(wavelength, normalisation["width"], normalisation["weight"]),
+        kernel_from(wavelength, preparation["normalisation"]),
         read_windows(*windows),
         preparation["variance"],
         preparation["andmask"],
         preparation["ormask"],
         preparation["min_good_fraction"],
+        preparation["interpolation"],
     )
+
+
+def kernel_from(wavelength, normalisation):
+    """Kernel of Eq. 1 on a grid, from its part of the configuration."""
+    keys = ("width", "weight", "errors", "fit")
+    return banded_kernel(wavelength, *(normalisation[key] for key in keys))

@@ -45,7 +45,7 @@ def label_block(block, labeller, threads=1):
     Parameters
     ----------
     block : Spectra
-        Its stars have `id`, `snr`, `snr_g` and `redshift`.
+        Its stars have `id`, `snr`, `snr_g`, `redshift` and `phase`.
     labeller : Labeller
     threads : int, optional
 
@@ -68,7 +68,7 @@ def label_block(block, labeller, threads=1):
             table[f"{name}_bootstrap"] = scatter[:, number]
             table[f"{name}_bootstrap"].unit = labeller.units[name]
     table["covariance"] = found.covariance
-    for name in ("id", "snr", "snr_g", "redshift"):
+    for name in ("id", "snr", "snr_g", "redshift", "phase"):
         table[name] = block.stars[name]
     if labeller.theory is not None:
         prior = prior_of(labeller.theory, names)
@@ -93,6 +93,6 @@ def bootstrap_scatter(block, labeller, threads=1):
 def no_spectra(n_pix):
     """A block of a store without a single readable spectrum: its table is to have the columns of all others."""
     flux, ivar = np.zeros((2, 0, n_pix), dtype=np.float32)
-    stars = Table({name: np.zeros(0) for name in ("snr", "snr_g", "redshift")})
+    stars = Table({name: np.zeros(0) for name in ("snr", "snr_g", "redshift", "phase")})
     stars["id"] = np.zeros(0, dtype="U1")
     return Spectra(None, flux, ivar, stars)

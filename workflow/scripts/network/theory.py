@@ -6,7 +6,8 @@ from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import write_table
 from labeltransfer.models.priors import stepped_name, theory_table
 from labeltransfer.runtime import job
-from labeltransfer.spectra.normalise import banded_kernel
+from labeltransfer.spectra.frame import mean_smoothing
+from labeltransfer.spectra.prepare import kernel_from
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.synthesis.model_spectra import read_model_spectra
 
@@ -16,20 +17,20 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     training = read_stores([inputs.training])
     models = read_model_spectra(inputs.spectra, labels=[stepped_name(name) for name in params.labels])
-    kernel = banded_kernel(training.wavelength, params.normalisation["width"], params.normalisation["weight"])
     # Eq. 1 weights pixels by their errors: those of the data, or the continuum would be another.
     table = theory_table(
         models,
         params.references,
         params.labels,
         training.wavelength,
-        kernel,
+        kernel_from(training.wavelength, params.preparation["normalisation"]),
         np.median(training.ivar, axis=0),
+        mean_smoothing(params.preparation["interpolation"]),
     )
     settings = {
         "labels": params.labels,
         "references": params.references,
-        "normalisation": params.normalisation,
+        "preparation": params.preparation,
     }
     meta = provenance(settings, list(inputs), params.code) | {"resolving_power": models.resolution}
     write_table(table, snakemake.output.theory, meta)
