@@ -14,9 +14,7 @@ def cannon(rng):
     x = (labels - labels.mean(axis=0)) / labels.std(axis=0)
     flux = 1 + 0.05 * x @ rng.standard_normal((2, 40)) + 0.002 * rng.standard_normal((60, 40))
     ivar = np.full(flux.shape, 0.002**-2)
-    model = train(
-        flux, ivar, labels, label_names=("teff", "logg"), wavelength=np.arange(40.0) + 4000, order=2
-    )
+    model = train(flux, ivar, labels, label_names=("teff", "logg"), order=2).on(np.arange(40.0) + 4000)
     return model, flux.astype(np.float32), ivar.astype(np.float32), labels
 
 

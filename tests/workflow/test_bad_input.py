@@ -243,7 +243,13 @@ LOCAL = {
             "same_star_radius": 3.0,
             "cuts": [{"reason": "label missing", "columns": ["teff", "logg", "fe_h"], "finite": True}],
             "distance": None,
-            "model": {"kind": "cannon", "order": 2, "scatter": "exact", "clip": 4.0},
+            "model": {
+                "kind": "cannon",
+                "order": 2,
+                "scatter": "exact",
+                "errors_in_labels": "none",
+                "clip": 4.0,
+            },
             "starts": None,
             "validation": {
                 "folds": 2,

@@ -5,7 +5,13 @@ from math import comb
 import numpy as np
 import pytest
 
-from labeltransfer.models.polynomial import polynomial, vectorize, vectorize_slopes
+from labeltransfer.models.polynomial import (
+    polynomial,
+    product_terms,
+    unbiased_terms,
+    vectorize,
+    vectorize_slopes,
+)
 
 
 def test_quadratic_in_five_labels_is_equation_6(rng):
@@ -56,3 +62,38 @@ def test_tables_are_shared_and_cannot_be_changed():
 def test_empty_polynomials_are_refused(n_label, order):
     with pytest.raises(ValueError, match="order >= 1"):
         polynomial(n_label, order)
+
+
+@pytest.mark.parametrize(("n_label", "order"), [(1, 2), (3, 2), (5, 2), (2, 3)])
+def test_products_of_terms_stand_once(n_label, order, rng):
+    x = rng.standard_normal((9, n_label))
+    v = vectorize(x, polynomial(n_label, order))
+    terms, index = product_terms(n_label, order)
+    products = vectorize(x, terms)
+    first, second = np.triu_indices(v.shape[1])
+    np.testing.assert_allclose(products[:, index], v[:, first] * v[:, second], rtol=1e-12)
+    np.testing.assert_array_equal(products[:, : v.shape[1]], v)
+    assert len(np.unique(index)) == products.shape[1]
+
+
+def test_unbiased_terms_are_hermite_polynomials_and_right_on_average(rng):
+    terms = polynomial(2, 4)
+    x, error = np.array([[0.7, -1.3], [2.0, 0.4]]), np.array([[0.4, 0.0], [0.3, 0.5]])
+    found = unbiased_terms(x, error, terms)
+    hermite = np.polynomial.hermite_e.hermeval
+    for powers, column in zip(terms.exponents, found.T, strict=True):
+        expected = np.ones(2)
+        for label, power in enumerate(powers):
+            for star in range(2):
+                e, value = error[star, label], x[star, label]
+                weight = np.eye(power + 1)[power]
+                expected[star] *= e**power * hermite(value / e, weight) if e > 0 else value**power
+        np.testing.assert_allclose(column, expected, rtol=1e-12)
+    noisy = x[0] + error[0] * rng.standard_normal((400_000, 2))
+    mean = unbiased_terms(noisy, np.broadcast_to(error[0], noisy.shape), terms)
+    truth = vectorize(x[:1], terms)[0]
+    z = (mean.mean(axis=0) - truth) / (mean.std(axis=0) / np.sqrt(len(noisy)) + 1e-9)
+    assert np.abs(z).max() < 4
+    biased = vectorize(noisy, terms).mean(axis=0)
+    assert np.abs(biased - truth).max() > 0.1
+    np.testing.assert_array_equal(unbiased_terms(x, np.zeros((2, 2)), terms), vectorize(x, terms))

@@ -132,3 +132,14 @@ def _find(index, wanted):
 def label_columns(stars, names):
     """Labels (n, k) of stars from the columns of a table."""
     return np.column_stack([np.asarray(stars[name], dtype=float) for name in names])
+
+
+def label_errors(stars, names):
+    """Errors (n, k) of labels from the columns `<label>_err` of a table, zero where there are none."""
+    errors = [
+        np.asarray(stars[f"{name}_err"], dtype=float)
+        if f"{name}_err" in stars.colnames
+        else np.zeros(len(stars))
+        for name in names
+    ]
+    return np.nan_to_num(np.column_stack(errors))

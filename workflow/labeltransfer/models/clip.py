@@ -31,22 +31,21 @@ def self_clip(labels_in, labels_out, n_sigma=4.0):
     return keep
 
 
-def train_with_clip(train, flux, ivar, labels, *, n_sigma=4.0, starts=None, threads=1, **options):
+def train_with_clip(train, flux, ivar, labels, *, n_sigma=4.0, starts=None, threads=1):
     """Train, label the reference stars with the model, drop those that it does not give back, train again.
 
     Parameters
     ----------
     train : callable
-        Trains a model: ``train(flux, ivar, labels, threads=threads, **options)`` returns a
-        `labeltransfer.models.base.SpectralModel`.
-    flux, ivar, labels, threads
-        As for `train`.
+        ``train(keep)`` returns a `labeltransfer.models.base.SpectralModel` trained on some of the stars, (n,) bool.
+    flux, ivar : (n, p) arrays
+    labels : (n, k) array
+        Reference labels.
     n_sigma : float
         See `self_clip`.
     starts : (m, k) array, optional
         Starting points of labels; by default `spread_starts` of the reference labels.
-    **options
-        Further arguments of `train`.
+    threads : int, optional
 
     Returns
     -------
@@ -57,7 +56,7 @@ def train_with_clip(train, flux, ivar, labels, *, n_sigma=4.0, starts=None, thre
         Labels of all reference stars from the first model.
     """
     labels = np.asarray(labels, dtype=float)
-    model = train(flux, ivar, labels, threads=threads, **options)
+    model = train(np.ones(len(labels), dtype=bool))
     starts = spread_starts(labels) if starts is None else starts
     first = model.label(flux, ivar, starts=starts, threads=threads)
     if (first.start < 0).all():
@@ -67,7 +66,7 @@ def train_with_clip(train, flux, ivar, labels, *, n_sigma=4.0, starts=None, thre
         )
     keep = self_clip(labels, first.labels, n_sigma)
     try:
-        model = train(flux[keep], ivar[keep], labels[keep], threads=threads, **options)
+        model = train(keep)
     except ValueError as error:
         left = f"{np.count_nonzero(keep)} of {len(keep)} stars are left by the clip at {n_sigma:g} times the scatter"
         raise ValueError(f"{left} (model.clip in the configuration): {error}") from error

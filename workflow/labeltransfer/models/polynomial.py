@@ -86,6 +86,57 @@ def vectorize(x, terms):
     return v
 
 
+def unbiased_terms(x, error, terms):
+    """Terms of each star that are on average those of its true labels, though the labels given have errors.
+
+    The square of a label with a Gaussian error e is too large by e^2 on average, and so on: Hermite's polynomials
+    with the variance e^2, x, x^2 - e^2, x^3 - 3 e^2 x, ..., take that away. With products of terms in the normal
+    equations replaced by them, label errors no longer flatten the model (Fuller 1987, Measurement Error Models).
+
+    Parameters
+    ----------
+    x, error : (n, k) arrays
+        Centred and scaled labels, and their standard errors, which are taken to be independent.
+    terms : Polynomial
+        From `polynomial`.
+
+    Returns
+    -------
+    (n, T) float array
+    """
+    x, variance = np.asarray(x, dtype=float), np.square(error, dtype=float)
+    index = {tuple(powers): t for t, powers in enumerate(terms.exponents.tolist())}
+    v = np.ones((len(terms.parent), len(x)))
+    for t in range(1, len(v)):
+        label = terms.variable[t]
+        np.multiply(v[terms.parent[t]], x[:, label], out=v[t])
+        powers = terms.exponents[t].tolist()
+        if powers[label] > 1:
+            powers[label] -= 2
+            v[t] -= (powers[label] + 1) * variance[:, label] * v[index[tuple(powers)]]
+    return np.ascontiguousarray(v.T)
+
+
+@lru_cache(maxsize=32)
+def product_terms(n_label, order):
+    """The products of all pairs of terms, each once: for two labels x1 (x2) and x2 (x1) are one.
+
+    Returns
+    -------
+    terms : Polynomial
+        Of twice the order; its first terms are those of ``polynomial(n_label, order)``.
+    index : (T (T + 1) / 2,) int array
+        Which of them the product of each pair of the latter is, in the order of the rows of the upper triangle.
+    """
+    few, many = polynomial(n_label, order), polynomial(n_label, 2 * order)
+    place = {tuple(powers): t for t, powers in enumerate(many.exponents.tolist())}
+    first, second = np.triu_indices(len(few.parent))
+    products = few.exponents[first] + few.exponents[second]
+    index = np.array([place[tuple(powers)] for powers in products.tolist()])
+    index.flags.writeable = False
+    return many, index
+
+
 def vectorize_slopes(x, terms):
     """Derivatives of the terms by the labels.
 

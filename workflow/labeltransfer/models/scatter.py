@@ -45,8 +45,12 @@ def best_trial(ivar, residual, trials):
 
 
 @compiled
-def newton_scatter(ivar, residual, change, start, tolerance):
+def newton_scatter(ivar, residual, change, start, tolerance, n_coef):
     """The maximum of the likelihood along ``residual - (s^2 - s0^2) change``, row by row.
+
+    With ``n_coef`` it is the restricted likelihood, minus twice whose logarithm has ln det(X^T W X) besides, for the
+    terms X of the model that left the residuals. It is taken to grow as n_coef times ln(sum of w), which for equal
+    weights is the truth, with as many coefficients as the model has.
 
     Newton steps where the curvature is sound, Fisher scoring elsewhere, inside a bracket that the sign of the
     slope keeps; s^2 = 0 is allowed.
@@ -59,6 +63,8 @@ def newton_scatter(ivar, residual, change, start, tolerance):
         s0^2, where the search starts.
     tolerance : float
         A step below this part of the typical variance of a star ends the search.
+    n_coef : (p,) array
+        Zero for the likelihood itself.
 
     Returns
     -------
@@ -77,6 +83,8 @@ def newton_scatter(ivar, residual, change, start, tolerance):
             slope = 0.0
             curvature = 0.0
             fisher = 0.0
+            linear = 0.0
+            cubic = 0.0
             for n in range(ivar.shape[1]):
                 w = ivar[p, n] / (1.0 + ivar[p, n] * u)
                 r = residual[p, n] - moved * change[p, n]
@@ -86,6 +94,11 @@ def newton_scatter(ivar, residual, change, start, tolerance):
                 slope += excess - 2.0 * tilt
                 curvature += w * (w - 2.0 * excess + 4.0 * tilt + 2.0 * change[p, n] * change[p, n])
                 fisher += w * w
+                linear += w
+                cubic += w * w * w
+            if n_coef[p] > 0 and linear > 0:
+                slope -= n_coef[p] * fisher / linear
+                curvature += n_coef[p] * (2.0 * cubic / linear - (fisher / linear) ** 2)
             if not fisher > 0 or slope == 0 or (u == 0 and slope > 0):
                 break
             if slope > 0:
@@ -127,4 +140,5 @@ def fit_scatter(residual, ivar):
     good = ivar > 0
     ivar, residual = np.where(good, ivar, 0.0), np.where(good, residual, 0.0)
     trial = best_trial(ivar, residual, TRIALS)
-    return np.sqrt(newton_scatter(ivar, residual, np.zeros_like(residual), trial, _TOLERANCE)[0])
+    none, zero = np.zeros_like(residual), np.zeros(len(residual))
+    return np.sqrt(newton_scatter(ivar, residual, none, trial, _TOLERANCE, zero)[0])

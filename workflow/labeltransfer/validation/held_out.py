@@ -38,7 +38,7 @@ def held_out_labels(flux, ivar, labels, tests, train, *, trainable=None, starts=
     tests : sequence of (n,) bool arrays
         Stars of each test; a star is in one test at most.
     train : callable
-        ``train(flux, ivar, labels)`` returns a `labeltransfer.models.base.SpectralModel`.
+        ``train(rows)`` returns a `labeltransfer.models.base.SpectralModel` trained on those stars.
     trainable : (n,) bool array, optional
         Stars that no model may be trained on are false; they are labelled like the others.
     starts : (m, k) array, optional
@@ -55,7 +55,7 @@ def held_out_labels(flux, ivar, labels, tests, train, *, trainable=None, starts=
     reduced, converged, models = np.full(n, np.nan), np.zeros(n, dtype=bool), []
     for test in tests:
         rows = np.flatnonzero(trainable & ~test)
-        model = train(flux[rows], ivar[rows], labels[rows])
+        model = train(rows)
         begin = spread_starts(labels[rows]) if starts is None else starts
         found = model.label(flux[test], ivar[test], starts=begin, threads=threads)
         values[test] = found.labels

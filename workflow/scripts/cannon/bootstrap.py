@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.catalogs.rows import label_errors, rows_of
 from labeltransfer.catalogs.splits import bootstrap_rows
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
@@ -16,9 +16,11 @@ def main(snakemake):
     """Write the models of all replicates, each as soon as it is trained."""
     inputs, params = snakemake.input, snakemake.params
     names, paths = tuple(params.labels), snakemake.output.models
-    clip = read_table(inputs.clip)
+    clip, stars = read_table(inputs.clip), read_table(inputs.stars)
     spectra = read_stores(inputs.stores)
     clip = clip[rows_of(clip["id"], spectra.stars["id"])]
+    stars = stars[rows_of(stars["spectrum_id"], spectra.stars["id"])]
+    errors = label_errors(stars, names) * (params.model["errors_in_labels"] == "stated")
     trained = np.flatnonzero(clip["trained"])
     labels = np.column_stack([clip[name] for name in names])
     settings = {"labels": params.labels, "model": params.model, "seed": params.seed}
@@ -30,12 +32,13 @@ def main(snakemake):
             spectra.ivar[rows],
             labels[rows],
             label_names=names,
-            wavelength=spectra.wavelength,
             order=params.model["order"],
             scatter=params.model["scatter"],
+            label_errors=errors[rows],
             threads=snakemake.threads,
         )
-        save_model(paths[replicate], model, {**meta, "settings": {**settings, "replicate": replicate}})
+        about = {**meta, "settings": {**settings, "replicate": replicate}}
+        save_model(paths[replicate], model.on(spectra.wavelength), about)
 
 
 if "snakemake" in globals():

@@ -4,10 +4,10 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.enough import CLIPPED, UNREAD, check_trainable
-from labeltransfer.catalogs.rows import label_columns, rows_of
+from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.models.cannon import train
+from labeltransfer.models.cannon import error_share, train
 from labeltransfer.models.clip import train_with_clip
 from labeltransfer.models.files import save_model
 from labeltransfer.models.starts import read_starts, spread_starts
@@ -35,23 +35,31 @@ def main(snakemake):
     check(snakemake, stars, {UNREAD: unread})
     labels = label_columns(stars, names)
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
-    model, keep, first = train_with_clip(
-        train,
-        spectra.flux,
-        spectra.ivar,
-        labels,
-        label_names=names,
-        wavelength=spectra.wavelength,
-        n_sigma=params.model["clip"],
-        starts=starts,
-        order=params.model["order"],
-        scatter=params.model["scatter"],
-        threads=snakemake.threads,
-    )
+    settings, threads = params.model, snakemake.threads
+    errors = label_errors(stars, names) * (settings["errors_in_labels"] == "stated")
+
+    def train_on(keep):
+        return train(
+            spectra.flux[keep],
+            spectra.ivar[keep],
+            labels[keep],
+            label_names=names,
+            order=settings["order"],
+            scatter=settings["scatter"],
+            label_errors=errors[keep],
+            threads=threads,
+        )
+
+    how = {"n_sigma": settings["clip"], "starts": starts, "threads": threads}
+    model, keep, first = train_with_clip(train_on, spectra.flux, spectra.ivar, labels, **how)
     check(snakemake, stars[keep], {UNREAD: unread, CLIPPED: np.count_nonzero(~keep)})
     print(f"trained on {keep.sum()} of {len(keep)} reference stars; {np.count_nonzero(~keep)} clipped")
-    meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), params.code)
-    save_model(snakemake.output.model, model, meta)
+    meta = provenance({"labels": params.labels, "model": settings}, list(inputs), params.code)
+    if errors.any():
+        share = error_share(labels[keep], errors[keep], settings["order"])
+        print(f"corrected for {share:.3f} of the variance of the reference labels' errors")
+        meta["label_error_share"] = share
+    save_model(snakemake.output.model, model.on(spectra.wavelength), meta)
     clip = Table({"id": spectra.stars["id"], "trained": keep})
     for number, name in enumerate(names):
         clip[name] = labels[:, number]

@@ -1,7 +1,5 @@
 """Cross-validate networks with several strengths of the prior, on some of the pixels."""
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 
@@ -33,10 +31,14 @@ def main(snakemake):
         seed=params.seed,
     )
     prior = prior_of(theory, names, **{**params.network["prior"], "d_scale": d_scale}).at(pixels)
-    train = partial(train_network, label_names=names, prior=prior, options=options, threads=threads)
     fold = k_folds(training.stars["id"], settings["folds"], params.seed)
     tests = [fold == number for number in np.unique(fold)]
     flux, ivar = training.flux[:, pixels], training.ivar[:, pixels]
+    how = {"label_names": names, "prior": prior, "options": options, "threads": threads}
+
+    def train(rows):
+        return train_network(flux[rows], ivar[rows], labels[rows], **how)
+
     found = held_out_labels(flux, ivar, labels, tests, train, threads=threads)
     here = np.mean([model.gradients(prior.points[0], prior.steps) for model in found.models], axis=0)
     residual = np.where(found.converged[:, None], found.labels - labels, np.nan)

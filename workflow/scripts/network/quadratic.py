@@ -1,6 +1,6 @@
 """Train the comparison model that is a polynomial, the one of The Cannon."""
 
-from labeltransfer.catalogs.rows import label_columns
+from labeltransfer.catalogs.rows import label_columns, label_errors
 from labeltransfer.files.provenance import provenance
 from labeltransfer.models.cannon import train
 from labeltransfer.models.files import save_model
@@ -13,6 +13,7 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     names = tuple(params.labels)
     training = read_stores([inputs.training])
+    errors = label_errors(training.stars, names) * (params.model["errors_in_labels"] == "stated")
     model = train(
         training.flux,
         training.ivar,
@@ -20,11 +21,11 @@ def main(snakemake):
         label_names=names,
         order=params.model["order"],
         scatter=params.model["scatter"],
-        wavelength=training.wavelength,
+        label_errors=errors,
         threads=snakemake.threads,
     )
     meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), params.code)
-    save_model(snakemake.output.model, model, meta)
+    save_model(snakemake.output.model, model.on(training.wavelength), meta)
 
 
 if "snakemake" in globals():

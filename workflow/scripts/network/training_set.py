@@ -35,16 +35,13 @@ def main(snakemake):
     check(snakemake, reason, {UNREAD: unread})
     # A model that is linear in the labels cannot follow the outliers it is to find.
     rows, n_sigma = np.flatnonzero(train), params.model["clip"]
-    _, keep, _ = train_with_clip(
-        cannon.train,
-        spectra.flux[rows],
-        spectra.ivar[rows],
-        labels[rows],
-        label_names=names,
-        n_sigma=n_sigma,
-        order=1,
-        threads=snakemake.threads,
-    )
+    flux, ivar, given = spectra.flux[rows], spectra.ivar[rows], labels[rows]
+    how = {"label_names": names, "order": 1, "threads": snakemake.threads}
+
+    def linear(keep):
+        return cannon.train(flux[keep], ivar[keep], given[keep], **how)
+
+    _, keep, _ = train_with_clip(linear, flux, ivar, given, n_sigma=n_sigma, threads=snakemake.threads)
     train[rows[~keep]] = False
     reason[rows[~keep]] = clip_reason(n_sigma)
     check(snakemake, reason, {UNREAD: unread, CLIPPED: np.count_nonzero(~keep)})

@@ -1,12 +1,10 @@
 """Label reference stars with models that never saw them: an 80/20 split and k folds, divided by star."""
 
-from functools import partial
-
 import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.enough import check_training_parts
-from labeltransfer.catalogs.rows import label_columns, rows_of
+from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
 from labeltransfer.catalogs.splits import k_folds, train_test_split
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
@@ -38,9 +36,20 @@ def main(snakemake):
         check_training_parts(parts, len(names), model["order"], f"studies.{snakemake.wildcards.study}")
     table = Table({"id": ids, "trained": trainable, "fold": fold, "in_test_20": split})
     table["snr"], table["snr_g"] = spectra.stars["snr"], spectra.stars["snr_g"]
-    train = partial(
-        cannon.train, label_names=names, order=model["order"], scatter=model["scatter"], threads=threads
-    )
+    errors = label_errors(stars, names) * (model["errors_in_labels"] == "stated")
+
+    def train(rows):
+        return cannon.train(
+            spectra.flux[rows],
+            spectra.ivar[rows],
+            labels[rows],
+            label_names=names,
+            order=model["order"],
+            scatter=model["scatter"],
+            label_errors=errors[rows],
+            threads=threads,
+        )
+
     how = {"trainable": trainable, "starts": starts, "threads": threads}
     for scheme, tests in schemes.items():
         found = held_out_labels(spectra.flux, spectra.ivar, labels, tests, train, **how)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
-from labeltransfer.models.cannon import STATUS, linear_coefficients, predict, train
+from labeltransfer.models.cannon import STATUS, error_share, linear_coefficients, predict, train
 from labeltransfer.models.cannon.weighting import cleaned
 from labeltransfer.models.data import clean_pixels
 from labeltransfer.models.polynomial import polynomial, vectorize
@@ -163,7 +163,7 @@ def test_overestimated_noise_gives_zero_scatter(rng):
 def test_chi2_counts_and_frame(rng):
     flux, ivar, labels, _ = mock_survey(rng)
     wavelength = 3905 * 10 ** (1e-4 * np.arange(flux.shape[1]))
-    model = train(flux, ivar, labels, label_names=list(NAMES), wavelength=wavelength)
+    model = train(flux, ivar, labels, label_names=list(NAMES)).on(wavelength)
     assert model.label_names == NAMES
     np.testing.assert_array_equal(model.wavelength, wavelength)
     np.testing.assert_allclose(model.pivot, labels.mean(axis=0))
@@ -298,7 +298,7 @@ def test_bad_input_is_refused_with_the_cure(rng):
         train(flux, ivar, spoiled, label_names=NAMES)
     with pytest.raises(ValueError, match="needs at least 20 training stars, found 19"):
         train(flux[:19], ivar[:19], labels[:19], label_names=NAMES)
-    with pytest.raises(ValueError, match="scatter must be one of exact, grid"):
+    with pytest.raises(ValueError, match="scatter must be one of exact, reml, grid"):
         train(flux, ivar, labels, label_names=NAMES, scatter="median")
 
 
@@ -310,3 +310,134 @@ def test_the_compiled_cleaning_is_that_of_numpy(rng, kind):
     for found, wanted in zip(cleaned(flux, ivar, slice(2, 15)), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
         assert found.dtype == wanted.dtype
+
+
+def test_reml_is_the_maximum_of_the_restricted_likelihood(rng):
+    # S/N that goes with a label, so that stars of high leverage are also those of high weight.
+    flux, ivar, labels, _ = mock_survey(rng, n_star=120, n_pix=12)
+    tilt = np.exp(0.8 * (labels[:, :1] - labels[:, 0].mean()) / labels[:, 0].std())
+    flux += (1 / np.sqrt(tilt) - 1) * 0.02 * rng.standard_normal(flux.shape)
+    ivar *= tilt
+    model = train(flux, ivar, labels, label_names=NAMES, scatter="reml")
+    design = design_of(model, labels)
+
+    def cost(s2, p):
+        weight = ivar[:, p] / (1 + ivar[:, p] * s2)
+        normal = design.T @ (weight[:, None] * design)
+        theta = np.linalg.solve(normal, design.T @ (weight * flux[:, p]))
+        used = weight > 0
+        chi2 = np.sum(weight * (flux[:, p] - design @ theta) ** 2)
+        return chi2 - np.log(weight[used]).sum() + np.linalg.slogdet(normal)[1]
+
+    for p in range(12):
+        typical = 1 / ivar[ivar[:, p] > 0, p].mean()
+        best = minimize_scalar(
+            cost, args=(p,), bounds=(0, 0.05**2), method="bounded", options={"xatol": 1e-12}
+        )
+        assert model.scatter[p] ** 2 == pytest.approx(best.x, abs=2e-3 * (typical + best.x))
+
+
+@pytest.mark.parametrize(("n_star", "order"), [(200, 2), (120, 3)])
+def test_reml_is_not_low_where_coefficients_are_many(rng, n_star, order):
+    flux, ivar, labels, s = mock_survey(rng, n_star=n_star, n_pix=150, order=order, noise=0.002)
+    found = {
+        name: train(flux, ivar, labels, label_names=NAMES, order=order, scatter=name).scatter
+        for name in ("exact", "reml")
+    }
+    n_term = len(polynomial(3, order).parent)
+    error = 3 / np.sqrt(2 * (n_star - n_term) * 150)
+    assert np.mean((found["reml"] / s) ** 2) == pytest.approx(1, abs=2 * error)
+    assert np.mean((found["exact"] / s) ** 2) < 1 - 0.7 * n_term / n_star
+
+
+def test_reml_is_exact_likelihood_for_many_stars(rng):
+    flux, ivar, labels, _ = mock_survey(rng, n_star=3000, n_pix=20, noise=0.006)
+    exact, reml = (train(flux, ivar, labels, label_names=NAMES, scatter=name) for name in ("exact", "reml"))
+    assert (reml.scatter > exact.scatter).all()
+    np.testing.assert_allclose(reml.scatter, exact.scatter, rtol=0.01)
+    np.testing.assert_allclose(reml.theta, exact.theta, atol=1e-5)
+
+
+def test_linear_model_of_labels_with_errors_is_fullers(rng):
+    flux, ivar, labels, _ = mock_survey(rng, n_star=800, n_pix=8, order=1)
+    error = np.array([0.3, 0.0, 0.2]) * labels.std(axis=0)
+    errors = error * rng.uniform(0.5, 1.2, labels.shape)
+    noisy = labels + errors * rng.standard_normal(labels.shape)
+    model = train(flux, ivar, noisy, label_names=NAMES, order=1, label_errors=errors)
+    design = design_of(model, noisy)
+    variance = np.zeros((800, 4, 4))
+    for j in range(3):
+        variance[:, j + 1, j + 1] = (errors[:, j] / model.scale[j]) ** 2
+    assert error_share(noisy, errors, 1) == 1
+    for p in range(8):
+        # The weights hold what label errors add to the scatter; the coefficients hardly depend on them.
+        residual = flux[:, p] - design @ model.theta[p]
+        extra = np.mean(residual[ivar[:, p] > 0] ** 2 - 1 / ivar[ivar[:, p] > 0, p])
+        weight = ivar[:, p] / (1 + ivar[:, p] * extra)
+        normal = np.einsum("n,nt,nu->tu", weight, design, design) - np.einsum("n,ntu->tu", weight, variance)
+        fuller = np.linalg.solve(normal, design.T @ (weight * flux[:, p]))
+        np.testing.assert_allclose(model.theta[p], fuller, atol=3e-4)
+
+
+def test_errors_of_labels_neither_flatten_the_model_nor_add_to_its_scatter(rng):
+    n_star, n_pix = 6000, 60
+    flux, ivar, labels, s = mock_survey(rng, n_star=n_star, n_pix=n_pix, noise=0.005, scatter=0.01)
+    errors = np.broadcast_to(np.array([0.2, 0.25, 0.15]) * labels.std(axis=0), labels.shape)
+    noisy = labels + errors * rng.standard_normal(labels.shape)
+    truth = train(flux, ivar, labels, label_names=NAMES)
+    plain = train(flux, ivar, noisy, label_names=NAMES, scatter="reml")
+    model = train(flux, ivar, noisy, label_names=NAMES, scatter="reml", label_errors=errors)
+    probes = labels[:500]
+
+    def slope(found):
+        expected = predict(truth, probes) - predict(truth, probes).mean(axis=0)
+        return np.sum(predict(found, probes) * expected) / np.sum(expected**2)
+
+    assert slope(plain) < 0.97
+    assert slope(model) == pytest.approx(1, abs=0.01)
+    assert np.median(plain.scatter / s) > 1.2
+    assert np.median(model.scatter / s) == pytest.approx(1, abs=0.05)
+    assert (model.status == STATUS.index("trained")).all()
+
+
+def test_errors_of_labels_that_are_none_change_nothing(rng):
+    flux, ivar, labels, _ = mock_survey(rng)
+    none = train(flux, ivar, labels, label_names=NAMES)
+    for errors in (np.zeros(labels.shape), np.full(labels.shape, np.nan)):
+        model = train(flux, ivar, labels, label_names=NAMES, label_errors=errors)
+        assert model.theta.tobytes() == none.theta.tobytes()
+        assert model.scatter.tobytes() == none.scatter.tobytes()
+
+
+def test_errors_as_large_as_the_spread_are_corrected_for_in_part(rng):
+    flux, ivar, labels, _ = mock_survey(rng, n_pix=8)
+    small, large = (np.broadcast_to(part * labels.std(axis=0), labels.shape) for part in (0.05, 0.8))
+    assert error_share(labels, small) == 1
+    share = error_share(labels, large)
+    assert 0 < share < 0.6
+    assert error_share(labels, 2 * large) == pytest.approx(share / 4, abs=2e-3)
+    model = train(flux, ivar, labels, label_names=NAMES, label_errors=large)
+    assert model.usable.all()
+    assert error_share(np.repeat(labels[:, :1], 2, axis=1), np.ones((400, 2))) == 0
+
+
+def test_a_pixel_of_few_stars_is_trained_whatever_the_errors_of_their_labels(rng):
+    flux, ivar, labels, _ = mock_survey(rng, n_star=300, n_pix=30)
+    errors = np.broadcast_to(0.35 * labels.std(axis=0), labels.shape)
+    ivar[:, :20] = np.where(np.arange(300)[:, None] < 30, ivar[:, :20], 0)
+    model = train(flux, ivar, labels, label_names=NAMES, label_errors=errors)
+    plain = train(flux, ivar, labels, label_names=NAMES)
+    assert model.usable.all()
+    as_they_are = (model.theta == plain.theta).all(axis=1)
+    assert as_they_are[:20].any()
+    assert not as_they_are[20:].any()
+
+
+def test_errors_of_labels_that_cannot_be_are_refused(rng):
+    flux, ivar, labels, _ = mock_survey(rng)
+    with pytest.raises(ValueError, match=r"label_errors must be \(400, 3\) numbers"):
+        train(flux, ivar, labels, label_names=NAMES, label_errors=np.ones(3))
+    with pytest.raises(ValueError, match=r"not negative: found .* from -1 to"):
+        train(flux, ivar, labels, label_names=NAMES, label_errors=np.full(labels.shape, -1.0))
+    with pytest.raises(ValueError, match="'grid' knows no errors"):
+        train(flux, ivar, labels, label_names=NAMES, label_errors=np.ones(labels.shape), scatter="grid")

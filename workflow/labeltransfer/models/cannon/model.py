@@ -1,6 +1,6 @@
 """Polynomials of all pixels: what they are and what they predict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -64,6 +64,10 @@ class CannonModel(SpectralModel):
         """(p,) bool: pixels that have a model, all of it finite; the others are never fitted."""
         trained = (self.status == TRAINED) | (self.status == NOT_CONVERGED)
         return trained & np.isfinite(self.theta).all(axis=1) & np.isfinite(self.scatter)
+
+    def on(self, wavelength):
+        """The model with the wavelengths (p,) of its pixels, vacuum, Angstrom."""
+        return replace(self, wavelength=np.asarray(wavelength, dtype=float))
 
     def predict(self, labels):
         """Model spectra (n, p) of labels (n, k), NaN at pixels without a model; see `SpectralModel`."""
