@@ -105,3 +105,36 @@ def test_figures_and_manifest(study):
     assert manifest["archive"] == "local"
     figures = [name for name in manifest["files"] if name.endswith(".png")]
     assert len(figures) >= 5
+
+
+@pytest.fixture(scope="module")
+def choices(study):
+    return pd.read_csv(study / "validation" / "choices.csv").set_index(["choice", "label"])
+
+
+def test_the_best_choices_free_the_metallicity_of_real_stars_from_velocity_and_noise(choices):
+    paper, best = choices.loc[("paper", "fe_h")], choices.loc[("all", "fe_h")]
+    assert best["n"] > 500
+    assert best["scatter_ratio"] <= 0.88
+    assert abs(best["phase_slope"]) < 2 * best["phase_slope_err"]
+    assert abs(best["snr_bias"]) < 0.01
+    # It was not so.
+    assert paper["phase_slope"] < -4 * paper["phase_slope_err"]
+    assert paper["snr_bias"] < -0.02
+    # Seen without labels as well: the same spectra by two interpolations, and by the swap of noise.
+    linear = choices.loc[("interpolation: equal", "fe_h")]
+    assert linear["phase_slope_first"] > 20 * linear["phase_slope_first_err"]
+    assert paper["swap"] < -10 * paper["swap_err"]
+    assert abs(best["swap"]) < 0.001
+
+
+def test_real_labels_are_as_good_as_the_best_choices_have_been_seen_to_make_them(choices):
+    best = choices.loc["all"]["scatter"]
+    assert best["teff"] < 43
+    assert best["logg"] < 0.095
+    assert best["fe_h"] < 0.048
+
+
+def test_without_stated_errors_of_labels_there_is_no_choice_of_them(choices):
+    assert not any("errors_in_labels" in name for name, _ in choices.index)
+    assert set(choices["against"]) == {"held-out reference labels"}

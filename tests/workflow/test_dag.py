@@ -92,6 +92,8 @@ def test_hundreds_of_chunks_are_planned_in_seconds(here):
         "catalog": 1,
         "published": 1,
         "recovery_mock": 1,
+        "choices": 1,
+        "choices_figure": 1,
         "complete": 1,
     }
     expected |= {f"figure_{number:02d}": 1 for number in range(1, 13)}

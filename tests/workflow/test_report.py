@@ -17,8 +17,11 @@ from tests.workspaces import with_results_of
 SMALL = Path(__file__).with_name("small.yaml")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FIGURES = [f"results/ho2017/figures/figure_{number:02d}.png" for number in range(1, 13)]
+FIGURES += ["results/ho2017/figures/choices.png"]
 TABLES = [f"results/ho2017/{name}.csv" for name in ("fates", "published_vs_here")]
-TABLES += [f"results/ho2017/validation/{name}.csv" for name in ("cross_validation", "recovery_mock")]
+TABLES += [
+    f"results/ho2017/validation/{name}.csv" for name in ("cross_validation", "recovery_mock", "choices")
+]
 
 # Goes through the report as a reader would, by its own links, and writes what it sees into the page.
 VISIT = """

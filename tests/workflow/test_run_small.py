@@ -25,8 +25,10 @@ NAMES = (
     "published_vs_here.csv",
     "validation/cross_validation.csv",
     "validation/recovery_mock.csv",
+    "validation/choices.csv",
 )
 FIGURES = [f"figures/figure_{number:02d}.{kind}" for number in range(1, 13) for kind in ("pdf", "png")]
+FIGURES += [f"figures/choices.{kind}" for kind in ("pdf", "png")]
 
 # What the ledger may say of a spectrum with each defect, unless the star was left out before its file was read.
 REASONS = {
@@ -243,6 +245,19 @@ def test_labels_recover_the_truth(study):
     for label, limit in limits.items():
         assert 0 < bright["robust_scatter"][label] < limit, label
         assert 0.6 < bright["z_width_calibrated"][label] < 1.5, label
+
+
+def test_choices_are_judged_by_the_truth(study):
+    table = pd.read_csv(study / "validation" / "choices.csv")
+    assert set(table["against"]) == {"truth of the mock"}
+    assert set(table["label"]) == set(LABELS)
+    assert len(table) == 7 * len(LABELS)
+    assert np.isfinite(table[["scatter_ratio", "phase_slope", "response", "swap", "z_width"]]).all(axis=None)
+    of = table.set_index(["choice", "label"])
+    # What 200 stars can show: the phase of the velocity, and noise that moves the pseudo-continuum.
+    assert abs(of.loc[("all", "fe_h"), "phase_slope"]) < abs(of.loc[("paper", "fe_h"), "phase_slope"])
+    for label in ("logg", "a_k"):
+        assert abs(of.loc[("all", label), "swap"]) < 0.2 * abs(of.loc[("paper", label), "swap"])
 
 
 def test_published_numbers_stand_beside_those_of_the_mock(study, root):

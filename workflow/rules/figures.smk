@@ -253,6 +253,24 @@ use rule network_figure_01 as shift_test_figure with:
         "logs/{study}/shift_test_figure.tsv"
 
 
+# What was tried to see whether the labels are right.
+
+
+use rule figure_01 as choices_figure with:
+    input:
+        table="results/{study}/validation/choices.csv",
+    output:
+        **drawn("checks/choices", "choices", "what each choice does to labels"),
+    log:
+        "logs/{study}/choices_figure.log",
+    benchmark:
+        "logs/{study}/choices_figure.tsv"
+    params:
+        paper="checks",
+        source=SOURCE,
+        code=code_of("validation", "figures"),
+
+
 # The final files of every study. Targets name them all, and not the manifest alone, so that one that was lost is made anew.
 FIGURES = {
     name: expand(
@@ -260,7 +278,7 @@ FIGURES = {
         study=name,
         figure=[
             *(f"figure_{number:02d}" for number in study["figures"]),
-            *(NETWORK_FIGURES if study["model"]["kind"] == "network" else []),
+            *(NETWORK_FIGURES if study["model"]["kind"] == "network" else ["choices"]),
         ],
         kind=["pdf", "png"],
     )
@@ -278,7 +296,7 @@ TABLES = {
             "validation/cross_validation.csv",
             *(["published_vs_here.csv"] if study["paper"] else []),
             *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
-            *(NETWORK_TABLES if study["model"]["kind"] == "network" else []),
+            *(NETWORK_TABLES if study["model"]["kind"] == "network" else ["validation/choices.csv"]),
             *(["extra_labels.csv"] if "extra_labels" in study else []),
         ],
     )

@@ -136,6 +136,54 @@ rule recovery_mock:
         "../scripts/validate/recovery_mock.py"
 
 
+rule choices:
+    input:
+        fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
+        stars=REFERENCE_SET,
+        clip="results/{study}/models/reference_clip.fits",
+        starts=lambda w: starts_of(w.study),
+        windows=[fact(table) for table in config["preparation"]["windows"]],
+        truth=lambda w: (
+            f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/truth_mock.fits"
+            if SOURCE == "mock"
+            else []
+        ),
+    output:
+        table=report(
+            "results/{study}/validation/choices.csv",
+            caption="../report/checks/choices.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "choices"},
+        ),
+    log:
+        "logs/{study}/choices.log",
+    benchmark:
+        "logs/{study}/choices.tsv"
+    wildcard_constraints:
+        study=CANNON,
+    priority: BY_STUDY
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(120),
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        model=lambda w: config["studies"][w.study]["model"],
+        validation=lambda w: config["studies"][w.study]["validation"],
+        grid=config["grid"],
+        preparation=lambda w: PREPARATION[w.study],
+        most=3000,
+        seed=config["seed"],
+        code=code_of("catalogs", "spectra", "models", "validation"),
+    message:
+        "{wildcards.study}: what each choice of preparation and training costs"
+    script:
+        "../scripts/validate/choices.py"
+
+
 rule published:
     input:
         published=lambda w: published_numbers(w.study),

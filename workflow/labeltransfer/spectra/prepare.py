@@ -124,6 +124,53 @@ def signal_to_noise(flux, ivar, wavelength=None, band=None):
     return np.where(n_good > 0, median, np.nan)
 
 
+class Gridded(NamedTuple):
+    """Spectra on the common grid, before they are normalised.
+
+    Attributes
+    ----------
+    flux, ivar : (m, n_pix) float64
+    redshift, phase : (m,) float64
+        Phase: see `frame.pixel_phase`.
+    kept : (m,) int array
+        Which of the files they are.
+    reasons : dict of int to str
+        Why the other files are none.
+    """
+
+    flux: np.ndarray
+    ivar: np.ndarray
+    redshift: np.ndarray
+    phase: np.ndarray
+    kept: np.ndarray
+    reasons: dict
+
+
+def gridded(paths, settings, survey="lamost"):
+    """Read spectra, mask them and bring them to the common grid; parameters as for `prepare`.
+
+    Returns
+    -------
+    Gridded
+        All of them at once.
+    """
+    read_spectrum = get_survey(survey).read_spectrum
+    flux, ivar = np.empty((2, len(paths), len(settings.grid)))
+    kept, redshifts, phases, reasons = [], [], [], {}
+    for row, path in enumerate(paths):
+        try:
+            spectrum = read_spectrum(path)
+            flux[len(kept)], ivar[len(kept)] = on_grid(spectrum, settings)
+        except ArchiveError as error:
+            reasons[row] = error.reason
+        else:
+            kept.append(row)
+            redshifts.append(spectrum.redshift)
+            phases.append(pixel_phase(spectrum.wavelength, spectrum.redshift, settings.grid))
+    numbers = (np.array(column, dtype=float) for column in (redshifts, phases))
+    return Gridded(flux[: len(kept)], ivar[: len(kept)], *numbers, np.array(kept, dtype=int), reasons)
+
+
 def prepare(ids, paths, settings, block=512, survey="lamost"):
     """Prepare spectra from their files.
 
@@ -149,39 +196,28 @@ def prepare(ids, paths, settings, block=512, survey="lamost"):
     rejected : list of (id, reason)
         Of the files read for this block; no file stops the others.
     """
-    read_spectrum = get_survey(survey).read_spectrum
     for start in range(0, len(ids), block):
-        chosen = list(zip(ids[start : start + block], paths[start : start + block], strict=True))
-        raw, weight = np.empty((2, len(chosen), len(settings.grid)))
-        kept, redshifts, phases, reasons = [], [], [], {}
-        for row, (_, path) in enumerate(chosen):
-            try:
-                spectrum = read_spectrum(path)
-                raw[len(kept)], weight[len(kept)] = on_grid(spectrum, settings)
-            except ArchiveError as error:
-                reasons[row] = error.reason
-            else:
-                kept.append(row)
-                redshifts.append(spectrum.redshift)
-                phases.append(pixel_phase(spectrum.wavelength, spectrum.redshift, settings.grid))
-        flux, ivar, _ = normalise(raw[: len(kept)], weight[: len(kept)], settings.kernel)
+        names = ids[start : start + block]
+        raw = gridded(paths[start : start + block], settings, survey)
+        kept, reasons = raw.kept, dict(raw.reasons)
+        flux, ivar, _ = normalise(raw.flux, raw.ivar, settings.kernel)
         snr, snr_g = signal_to_noise(flux, ivar), signal_to_noise(flux, ivar, settings.grid, G_BAND)
         flux, ivar = _single(flux, ivar)
         n_good = np.count_nonzero(ivar, axis=1)
         enough = n_good >= settings.min_good_fraction * len(settings.grid)
-        for row in np.asarray(kept, dtype=int)[~enough]:
+        for row in kept[~enough]:
             reasons[row] = TOO_FEW_PIXELS
         stars = Table(
             {
-                "id": np.array([chosen[row][0] for row in kept], dtype=str),
-                "redshift": np.array(redshifts, dtype=float),
-                "phase": np.array(phases, dtype=float),
+                "id": np.array([names[row] for row in kept], dtype=str),
+                "redshift": raw.redshift,
+                "phase": raw.phase,
                 "snr": snr,
                 "snr_g": snr_g,
                 "n_good": n_good,
             }
         )
-        rejected = [(chosen[row][0], reasons[row]) for row in sorted(reasons)]
+        rejected = [(names[row], reasons[row]) for row in sorted(reasons)]
         yield flux[enough], ivar[enough], stars[enough], rejected
 
 

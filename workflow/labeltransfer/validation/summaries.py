@@ -16,6 +16,13 @@ from labeltransfer.validation.statistics import comparison, z_width
 
 SNR_EDGES = (30.0, 50.0, 100.0, 200.0)  # of test stars
 _CALIBRATED = "prior"  # the method whose errors are calibrated
+# What a column of allStar measures, where its name is not the label's: Ho et al. 2017 call [M/H] [Fe/H].
+_TRUTH_OF_COLUMN = {"PARAM_M_H": "m_h"}
+
+
+def truth_columns(labels):
+    """Label -> the column of the mock's truth that it measures, for the labels of a study's configuration."""
+    return {name: _TRUTH_OF_COLUMN.get(str(label["column"]), name) for name, label in labels.items()}
 
 
 def cross_validation_summary(table, names, calibrations, min_snr):

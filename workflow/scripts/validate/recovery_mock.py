@@ -3,16 +3,13 @@
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
 from labeltransfer.runtime import job
-from labeltransfer.validation.summaries import recovery_summary
-
-# What a column of allStar measures, where its name is not the label's: Ho et al. 2017 call [M/H] [Fe/H].
-TRUTH_OF_COLUMN = {"PARAM_M_H": "m_h"}
+from labeltransfer.validation.summaries import recovery_summary, truth_columns
 
 
 def main(snakemake):
     """Write the table of recovery."""
     inputs, labels = snakemake.input, snakemake.params.labels
-    truth = {name: TRUTH_OF_COLUMN.get(str(label["column"]), name) for name, label in labels.items()}
+    truth = truth_columns(labels)
     here = [f"{name}{suffix}" for name in labels for suffix in ("", "_err", "_total")]
     about = ["spectrum_id", "snr", "novelty", "reference", "trained"]
     table = recovery_summary(

@@ -1,0 +1,72 @@
+"""Label the same reference stars by the papers' choices, by each of the best alone, and by all of them."""
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
+from labeltransfer.catalogs.splits import k_folds
+from labeltransfer.files.csvfile import write_csv
+from labeltransfer.files.places import located, prefix_of
+from labeltransfer.files.tables import read_table
+from labeltransfer.models.starts import read_starts, spread_starts
+from labeltransfer.runtime import job
+from labeltransfer.settings import merged
+from labeltransfer.spectra.prepare import G_BAND, gridded, kernel_from, settings_from, signal_to_noise
+from labeltransfer.validation.choices import Sample, all_choices, choices_table, label_by_choice
+from labeltransfer.validation.summaries import truth_columns
+
+
+def main(snakemake):
+    """Write the table of what each choice costs."""
+    inputs, params, names = snakemake.input, snakemake.params, tuple(snakemake.params.labels)
+    clip, stars = read_table(inputs.clip), read_table(inputs.stars)
+    if len(clip) > params.most:
+        clip = clip[np.sort(np.random.default_rng(params.seed).permutation(len(clip))[: params.most])]
+    stars = stars[rows_of(stars["spectrum_id"], clip["id"])]
+    fetched = vstack([read_table(path) for path in inputs.fetched], metadata_conflicts="silent")
+    fetched = fetched[rows_of(fetched["spectrum_id"], clip["id"])]
+    paths = [str(located(name, prefix_of(inputs.fetched[0]))) for name in fetched["path"]]
+
+    labels, errors = label_columns(stars, names), label_errors(stars, names)
+    starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
+    fold = k_folds(stars["star"], params.validation["folds"], params.seed)
+    sample = Sample(
+        names, labels, errors, np.asarray(clip["trained"]), fold, starts, np.full(len(clip), np.nan)
+    )
+    choices, found = all_choices(bool(errors.any())), {}
+    phase = np.full(len(clip), np.nan)
+    for interpolation in dict.fromkeys(choice["interpolation"] for choice in choices.values()):
+        preparation = merged(params.preparation, {"interpolation": interpolation})
+        settings = settings_from(params.grid, preparation, inputs.windows)
+        raw = gridded(paths, settings)
+        if not found:  # the papers' choice is the first: all are judged by its S/N
+            phase[raw.kept] = raw.phase
+            sample.snr[raw.kept] = signal_to_noise(raw.flux, raw.ivar, settings.grid, G_BAND)
+        for name, choice in choices.items():
+            if choice["interpolation"] == interpolation:
+                kernel = kernel_from(
+                    settings.grid, merged(preparation["normalisation"], {"errors": choice["errors"]})
+                )
+                found[name] = label_by_choice(
+                    raw, kernel, choice, sample, params.model["order"], params.seed, snakemake.threads
+                )
+                print(
+                    f"{name}: {len(raw.kept)} of {len(clip)} stars, {found[name].milliseconds:.2f} CPU-ms each"
+                )
+
+    judged = Table({"snr": sample.snr, "phase": phase, "trained": sample.trained})
+    reference, reference_errors, by = labels, errors, "held-out reference labels"
+    if inputs.truth:
+        truth = read_table(inputs.truth)
+        truth = truth[rows_of(truth["spectrum_id"], clip["id"])]
+        reference = label_columns(truth, truth_columns(params.labels).values())
+        reference_errors, by = np.zeros_like(errors), "truth of the mock"
+    found = {name: found[name] for name in choices}
+    table = choices_table(found, names, reference, reference_errors, judged).assign(against=by)
+    print(table.to_string())
+    write_csv(table, snakemake.output.table)
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], snakemake.threads):
+        main(snakemake)
