@@ -175,7 +175,8 @@ def test_every_figure_is_shown_with_its_caption(seen, root, path):
     width, shown = seen["images"][path]
     assert width > 300
     assert shown > 200
-    caption = (root / "workflow/report/ho2017" / Path(path).with_suffix(".rst").name).read_text()
+    folder = "checks" if "choices" in path else "ho2017"
+    caption = (root / "workflow/report" / folder / Path(path).with_suffix(".rst").name).read_text()
     title = re.match(r"\*\*(.*?)\*\*", caption, re.S)[1].replace("\n", " ")
     assert title in seen["pages"][path].replace("\n", " ")
 

@@ -151,7 +151,7 @@ rule choices:
     output:
         table=report(
             "results/{study}/validation/choices.csv",
-            caption="../report/checks/choices.rst",
+            caption="../report/choices.rst",
             category="{study}",
             subcategory="tables",
             labels={"table": "choices"},

@@ -135,7 +135,7 @@ def test_stars_are_labelled_by_models_that_had_not_seen_them(rng):
     lines = 0.05 * rng.standard_normal((2, 300))
     snr = np.where(np.arange(n) % 2, 200.0, 60.0)
     tilt = 1 + np.where(snr > 100, 0.0, 0.9)[:, None] * np.sin(wavelength / 15)
-    flux = (1 + x @ lines) * (1 + 0.3 * np.sin(wavelength / 15))
+    flux = (1 + x @ lines) * (1 + 0.05 * np.sin(wavelength / 15))
     ivar = snr[:, None] ** 2 * tilt
     flux += rng.standard_normal(flux.shape) / np.sqrt(ivar)
     kept = np.flatnonzero(np.arange(n) != 7)

@@ -10,7 +10,6 @@ from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.tables import read_table
 from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import job
-from labeltransfer.settings import merged
 from labeltransfer.spectra.prepare import G_BAND, gridded, kernel_from, settings_from, signal_to_noise
 from labeltransfer.validation.choices import Sample, all_choices, choices_table, label_by_choice
 from labeltransfer.validation.summaries import truth_columns
@@ -36,7 +35,7 @@ def main(snakemake):
     choices, found = all_choices(bool(errors.any())), {}
     phase = np.full(len(clip), np.nan)
     for interpolation in dict.fromkeys(choice["interpolation"] for choice in choices.values()):
-        preparation = merged(params.preparation, {"interpolation": interpolation})
+        preparation = {**params.preparation, "interpolation": interpolation}
         settings = settings_from(params.grid, preparation, inputs.windows)
         raw = gridded(paths, settings)
         if not found:  # the papers' choice is the first: all are judged by its S/N
@@ -44,9 +43,8 @@ def main(snakemake):
             sample.snr[raw.kept] = signal_to_noise(raw.flux, raw.ivar, settings.grid, G_BAND)
         for name, choice in choices.items():
             if choice["interpolation"] == interpolation:
-                kernel = kernel_from(
-                    settings.grid, merged(preparation["normalisation"], {"errors": choice["errors"]})
-                )
+                normalisation = {**preparation["normalisation"], "errors": choice["errors"]}
+                kernel = kernel_from(settings.grid, normalisation)
                 found[name] = label_by_choice(
                     raw, kernel, choice, sample, params.model["order"], params.seed, snakemake.threads
                 )
