@@ -138,3 +138,19 @@ def test_real_labels_are_as_good_as_the_best_choices_have_been_seen_to_make_them
 def test_without_stated_errors_of_labels_there_is_no_choice_of_them(choices):
     assert not any("errors_in_labels" in name for name, _ in choices.index)
     assert set(choices["against"]) == {"held-out reference labels"}
+
+
+def test_repeats_of_real_stars_tell_what_the_formal_errors_leave_out(study):
+    table = pd.read_csv(study / "validation" / "repeats.csv").set_index(
+        ["pairs", "snr_from", "snr_to", "label"]
+    )
+    every = table.loc[("visits", 0.0, np.inf)]
+    assert (every["n"] > 60).all()
+    # 138 pairs had been seen to differ by 26 K, .045, .038, by 1.2 to 2 times their formal errors.
+    assert every["scatter"]["teff"] < 32
+    assert every["scatter"]["logg"] < 0.07
+    assert every["scatter"]["fe_h"] < 0.038
+    assert every["z_formal"].between(1.0, 2.0).all()
+    # The calibrated errors hold what all visits have in common.
+    assert every["z_total"].between(0.4, 1.0).all()
+    assert (table.loc[("one observation in two releases", 0.0, np.inf)]["n"] >= 1).all()

@@ -20,7 +20,8 @@ FIGURES = [f"results/ho2017/figures/figure_{number:02d}.png" for number in range
 FIGURES += ["results/ho2017/figures/choices.png"]
 TABLES = [f"results/ho2017/{name}.csv" for name in ("fates", "published_vs_here")]
 TABLES += [
-    f"results/ho2017/validation/{name}.csv" for name in ("cross_validation", "recovery_mock", "choices")
+    f"results/ho2017/validation/{name}.csv"
+    for name in ("cross_validation", "recovery_mock", "choices", "repeats")
 ]
 
 # Goes through the report as a reader would, by its own links, and writes what it sees into the page.

@@ -26,6 +26,7 @@ NAMES = (
     "validation/cross_validation.csv",
     "validation/recovery_mock.csv",
     "validation/choices.csv",
+    "validation/repeats.csv",
 )
 FIGURES = [f"figures/figure_{number:02d}.{kind}" for number in range(1, 13) for kind in ("pdf", "png")]
 FIGURES += [f"figures/choices.{kind}" for kind in ("pdf", "png")]
@@ -245,6 +246,21 @@ def test_labels_recover_the_truth(study):
     for label, limit in limits.items():
         assert 0 < bright["robust_scatter"][label] < limit, label
         assert 0.6 < bright["z_width_calibrated"][label] < 1.5, label
+
+
+def test_repeats_are_those_of_stars_observed_more_than_once(study):
+    table = pd.read_csv(study / "validation" / "repeats.csv")
+    assert set(table["archive"]) == {"mock"}
+    every = table[(table["pairs"] == "visits") & (table["snr_from"] == 0) & ~np.isfinite(table["snr_to"])]
+    assert list(every["label"]) == list(LABELS)
+    assert set(every["n"]) > {0}
+    survey = read_table(study / "catalogs" / "survey.fits")
+    repeats = read_table(study / "catalogs" / "repeats_set.fits")
+    counts = np.bincount(repeats["star"])
+    assert set(counts) <= {0, 2, 3, 4}
+    assert set(repeats["spectrum_id"]) <= set(survey["spectrum_id"])
+    used = read_table(study / "catalogs" / "reference_set.fits")
+    assert not set(used["spectrum_id"]) & set(repeats["spectrum_id"])
 
 
 def test_choices_are_judged_by_the_truth(study):

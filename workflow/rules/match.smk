@@ -67,3 +67,32 @@ rule select:
         "{wildcards.study}: reference set and survey set"
     script:
         "../scripts/match/select.py"
+
+
+# Stars that were observed more than once are in no set more than once: here with all their spectra.
+rule repeats_set:
+    input:
+        survey="results/{study}/catalogs/survey.fits",
+        stars="results/{study}/catalogs/stars.fits",
+        survey_set="results/{study}/catalogs/survey_set.fits",
+    output:
+        stars="results/{study}/catalogs/repeats_set.fits",
+    log:
+        "logs/{study}/repeats_set.log",
+    benchmark:
+        "logs/{study}/repeats_set.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        most=2000,
+        seed=config["seed"],
+        code=code_of("catalogs"),
+    message:
+        "{wildcards.study}: stars that were observed more than once"
+    script:
+        "../scripts/match/repeats.py"

@@ -136,6 +136,40 @@ rule recovery_mock:
         "../scripts/validate/recovery_mock.py"
 
 
+rule repeats:
+    input:
+        stars="results/{study}/catalogs/repeats_set.fits",
+        labels=gather.repeats("results/{{study}}/labels/repeats/{scatteritem}.fits"),
+        calibration="results/{study}/validation/calibration.json",
+    output:
+        table=report(
+            "results/{study}/validation/repeats.csv",
+            caption="../report/repeats.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "repeats"},
+        ),
+    log:
+        "logs/{study}/repeats.log",
+    benchmark:
+        "logs/{study}/repeats.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        source=SOURCE,
+        labels=lambda w: config["studies"][w.study]["labels"],
+        code=code_of("catalogs", "validation"),
+    message:
+        "{wildcards.study}: labels of stars that were observed more than once"
+    script:
+        "../scripts/validate/repeats.py"
+
+
 rule choices:
     input:
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
