@@ -26,6 +26,7 @@ NAMES = (
     "validation/cross_validation.csv",
     "validation/recovery_mock.csv",
     "validation/choices.csv",
+    "validation/errors.csv",
     "validation/repeats.csv",
 )
 FIGURES = [f"figures/figure_{number:02d}.{kind}" for number in range(1, 13) for kind in ("pdf", "png")]

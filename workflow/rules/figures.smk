@@ -294,6 +294,7 @@ TABLES = {
             "ledger.parquet",
             "fates.csv",
             "validation/cross_validation.csv",
+            "validation/errors.csv",
             "validation/repeats.csv",
             *(["published_vs_here.csv"] if study["paper"] else []),
             *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),

@@ -272,6 +272,13 @@ rule compare_methods:
             subcategory="tables",
             labels={"table": "cross validation"},
         ),
+        errors=report(
+            "results/{study}/validation/errors.csv",
+            caption="../report/errors.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "errors"},
+        ),
         calibration="results/{study}/validation/calibration.json",
     log:
         "logs/{study}/compare_methods.log",
@@ -289,7 +296,8 @@ rule compare_methods:
     params:
         labels=lambda w: config["studies"][w.study]["labels"],
         methods=METHODS[1:],
-        code=code_of("models", "validation"),
+        seed=config["seed"],
+        code=code_of("catalogs", "models", "validation"),
     message:
         "{wildcards.study}: labels of the reference stars from the reference survey and from every method"
     script:

@@ -47,6 +47,13 @@ rule calibrate:
             subcategory="tables",
             labels={"table": "cross validation"},
         ),
+        errors=report(
+            "results/{study}/validation/errors.csv",
+            caption="../report/errors.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "errors"},
+        ),
     log:
         "logs/{study}/calibrate.log",
     benchmark:

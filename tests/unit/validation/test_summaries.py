@@ -3,10 +3,7 @@
 import numpy as np
 from astropy.table import Table
 
-from labeltransfer.validation.calibration import Calibration
 from labeltransfer.validation.summaries import cross_validation_summary, method_summary, recovery_summary
-
-CALIBRATION = Calibration(2.0, 0.0, 0.0, 1e6, 5.0, 0.0, 100, 1.0, True)
 
 
 def test_recovery_compares_like_with_like(rng):
@@ -27,6 +24,10 @@ def test_recovery_compares_like_with_like(rng):
     np.testing.assert_allclose(found["z_width_formal"], 2.0, rtol=0.12)
     np.testing.assert_allclose(found["z_width_calibrated"], 1.0, rtol=0.12)
     np.testing.assert_allclose(found["bias_over_scatter"], 0.25, atol=0.17)
+    assert (found["beyond_3"] < 0.015).all()
+    catalog["teff_total"] = 5.0
+    wide = recovery_summary(catalog, truth, {"teff": "true"}, 50.0)
+    np.testing.assert_allclose(wide["beyond_3"], 0.46, atol=0.08)
 
 
 def test_cross_validation_is_summed_up_by_scheme_and_brightness(rng):
@@ -38,13 +39,14 @@ def test_cross_validation_is_summed_up_by_scheme_and_brightness(rng):
         table[f"teff_{scheme}"] = table["teff"] + 5.0 + rng.normal(0, np.hypot(20.0, 15.0), n)
         table[f"teff_{scheme}_err"] = np.full(n, 10.0)
         table[f"converged_{scheme}"] = np.arange(n) < 3800
-    found = cross_validation_summary(table, ["teff"], {"teff": CALIBRATION}, 50.0)
+    fitted = {"teff": np.full(n, 5.0)}, {"teff": np.full(n, np.hypot(20.0, 15.0))}
+    found = cross_validation_summary(table, ["teff"], fitted, 50.0)
     assert found["scheme"].tolist() == ["k-fold", "k-fold", "80/20", "80/20"]
     assert found["snr_above"].tolist() == [0.0, 50.0, 0.0, 50.0]
     assert found["n"].tolist() == [3600, 1800, 800, 400]
     np.testing.assert_allclose(found["bias"], 5.0, atol=4.0)
     np.testing.assert_allclose(found["z_width_formal"], 2.5, rtol=0.15)
-    # 2 x 10 and the reference errors of 15 are all that there is; the offset of 5 is known.
+    # The errors hold all that there is, and the offset of 5 is known.
     np.testing.assert_allclose(found["z_width_calibrated"], 1.0, rtol=0.15)
 
 
@@ -58,7 +60,9 @@ def test_methods_are_summed_up_by_groups_of_stars(rng):
         table[f"teff_{method}_err"], table[f"reduced_chi2_{method}"] = np.full(n, 10.0), np.full(n, 1.5)
         table[f"converged_{method}"] = np.ones(n, dtype=bool)
     pixels = {"prior": 3626, "other": 512}
-    found = method_summary(table, pixels, ["teff"], {"teff": CALIBRATION}).set_index(["method", "stars"])
+    found = method_summary(
+        table, pixels, ["teff"], ({"teff": np.zeros(n)}, {"teff": np.full(n, 20.0)})
+    ).set_index(["method", "stars"])
     assert found.loc[("prior", "test"), "n"].tolist()[0] == 2000
     assert found.loc["prior", "pixels"].tolist() == [3626] * 5
     np.testing.assert_allclose(found.loc["other", "scatter"], 50.0, rtol=0.15)
@@ -72,7 +76,7 @@ def test_no_star_gives_no_number(rng):
     table = Table({"snr": [100.0], "trained": [True], "test": [False], "teff_apogee": [4000.0]})
     table["teff_prior"], table["teff_prior_err"] = 4010.0, 10.0
     table["reduced_chi2_prior"], table["converged_prior"] = 1.0, True
-    found = method_summary(table, {"prior": 10}, ["teff"], {"teff": CALIBRATION})
+    found = method_summary(table, {"prior": 10}, ["teff"], ({"teff": np.zeros(1)}, {"teff": np.ones(1)}))
     empty = found[found["stars"] == "test"]
     assert empty["n"].tolist() == [0] * 4
     assert empty[["scatter", "reduced_chi2", "median_formal_error"]].isna().all(axis=None)

@@ -21,6 +21,10 @@ _ERRORS = {
     "_bootstrap": "scatter between bootstrap models",
 }
 
+WINGS = (
+    "degrees of freedom of Student's t distribution of the label over its total error: few mean wide wings"
+)
+
 
 def catalogue_rows(kept, ranges, about_labels="from the survey spectrum"):
     """Rows of the catalogue.
@@ -28,7 +32,8 @@ def catalogue_rows(kept, ranges, about_labels="from the survey spectrum"):
     Parameters
     ----------
     kept : labeltransfer.catalogs.fates.Kept
-        Its labels hold, besides what the rule `label` wrote, `<label>_total` (calibrated error) and, for models that
+        Its labels hold, besides what the rule `label` wrote, `<label>_total` (calibrated error), perhaps
+        `<label>_wings`, and, for models that
         are compared with theory, `<label>_correlation` and `<label>_flag`.
     ranges : mapping of str to (float, float)
         By label, between what it is physical; see `physical_ranges`.
@@ -49,6 +54,9 @@ def catalogue_rows(kept, ranges, about_labels="from the survey spectrum"):
         for name in names:
             if name + suffix in labels.colnames:
                 _add(table, name + suffix, labels[name + suffix], text, labels[name].unit)
+    for name in names:
+        if f"{name}_wings" in labels.colnames:
+            _add(table, f"{name}_wings", labels[f"{name}_wings"], WINGS)
     for name, values, text in (
         ("reduced_chi2", labels["reduced_chi2"], None),
         ("snr", labels["snr"], "median of flux / error over the good pixels"),

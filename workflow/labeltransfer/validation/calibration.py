@@ -361,7 +361,7 @@ def calibrated(labels, names, calibrations, at_zero=True):
     Returns
     -------
     Table
-        With columns `<label>_total` besides.
+        With columns `<label>_total` and `<label>_wings` besides.
     """
     labels = labels.copy(copy_data=False)
     for name in names:
@@ -369,6 +369,7 @@ def calibrated(labels, names, calibrations, at_zero=True):
         labels[f"{name}_total"] = apply_calibration(
             labels[f"{name}_err"], calibration, bootstrap_error(labels, name)
         )
+        labels[f"{name}_wings"] = np.full(len(labels), calibration.wings)
         if at_zero:
             values = np.asarray(labels[name], dtype=float) - zero_point(labels["snr"], calibration)
             labels.replace_column(name, Column(values, unit=unit))

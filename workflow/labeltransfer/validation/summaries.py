@@ -6,12 +6,6 @@ import numpy as np
 import pandas as pd
 
 from labeltransfer.catalogs.rows import rows_of
-from labeltransfer.validation.calibration import (
-    apply_calibration,
-    bootstrap_error,
-    reference_error,
-    zero_point,
-)
 from labeltransfer.validation.statistics import comparison, z_width
 
 SNR_EDGES = (30.0, 50.0, 100.0, 200.0)  # of test stars
@@ -25,7 +19,7 @@ def truth_columns(labels):
     return {name: _TRUTH_OF_COLUMN.get(str(label["column"]), name) for name, label in labels.items()}
 
 
-def cross_validation_summary(table, names, calibrations, min_snr):
+def cross_validation_summary(table, names, fitted, min_snr):
     """How well models find the labels of stars that they had not seen.
 
     Parameters
@@ -34,8 +28,8 @@ def cross_validation_summary(table, names, calibrations, min_snr):
         What the rule `cross_validate` wrote, perhaps with `<label>_bootstrap`.
     names : sequence of str
         Labels.
-    calibrations : mapping of str to Calibration
-        By label.
+    fitted : (zero, error)
+        By label, from `labeltransfer.validation.error_tests.cross_fitted`.
     min_snr : float
         Of bright stars.
 
@@ -51,9 +45,7 @@ def cross_validation_summary(table, names, calibrations, min_snr):
             for name in names:
                 here, reference = table[f"{name}_{scheme}"][mask], table[name][mask]
                 formal = np.asarray(table[f"{name}_{scheme}_err"][mask], dtype=float)
-                model_error = bootstrap_error(table, name)[mask]
-                total = apply_calibration(formal, calibrations[name], model_error)
-                at_zero = here - reference - zero_point(table["snr"][mask], calibrations[name])
+                zero, error = (values[name][mask] for values in fitted)
                 rows.append(
                     {
                         "scheme": "k-fold" if scheme == "fold" else "80/20",
@@ -62,15 +54,13 @@ def cross_validation_summary(table, names, calibrations, min_snr):
                         **comparison(here, reference)._asdict(),
                         "median_formal_error": _median(formal),
                         "z_width_formal": z_width(here - reference, formal),
-                        "z_width_calibrated": z_width(
-                            at_zero, np.hypot(total, reference_error(table, name)[mask])
-                        ),
+                        "z_width_calibrated": z_width(here - reference - zero, error),
                     }
                 )
     return pd.DataFrame(rows)
 
 
-def method_summary(table, pixels, names, calibrations):
+def method_summary(table, pixels, names, fitted):
     """How well several methods find the labels of training stars and of test stars.
 
     Parameters
@@ -81,8 +71,8 @@ def method_summary(table, pixels, names, calibrations):
         Pixels that each method uses.
     names : sequence of str
         Labels.
-    calibrations : mapping of str to Calibration
-        By label, for the networks with a prior.
+    fitted : (zero, error)
+        By label, for the networks with a prior, from `labeltransfer.validation.error_tests.cross_fitted`.
 
     Returns
     -------
@@ -107,9 +97,8 @@ def method_summary(table, pixels, names, calibrations):
                 row["median_formal_error"] = _median(formal)
                 row["z_width_formal"] = z_width(here - reference, formal)
                 if method == _CALIBRATED:
-                    total = apply_calibration(formal, calibrations[name])
-                    total = np.hypot(total, reference_error(table, f"{name}_apogee")[mask])
-                    row["z_width_calibrated"] = z_width(here - reference, total)
+                    zero, error = (values[name][mask] for values in fitted)
+                    row["z_width_calibrated"] = z_width(here - reference - zero, error)
                 rows.append(row)
     return pd.DataFrame(rows)
 
@@ -161,6 +150,7 @@ def recovery_summary(catalogue, truth, columns, min_snr):
                         "bias_over_scatter": found.median / found.robust_scatter if found.n > 1 else np.nan,
                         "z_width_formal": z_width(here - true, formal),
                         "z_width_calibrated": z_width(here - true, total),
+                        "beyond_3": np.mean(np.abs(here - true) > 3 * total) if found.n else np.nan,
                     }
                 )
     return pd.DataFrame(rows)

@@ -3,6 +3,7 @@
 import numpy as np
 from astropy.table import vstack
 
+from labeltransfer.catalogs.splits import k_folds
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
@@ -10,6 +11,7 @@ from labeltransfer.models.files import load_model
 from labeltransfer.runtime import blamed_on, job
 from labeltransfer.validation.calibration import fit_calibrations, write_calibration
 from labeltransfer.validation.comparisons import method_comparison
+from labeltransfer.validation.error_tests import cross_fitted, errors_table
 from labeltransfer.validation.summaries import method_summary
 
 
@@ -27,10 +29,19 @@ def main(snakemake):
         calibrations = fit_calibrations(table, names, "_prior", "_apogee", good)
     models = {method: load_model(path) for method, path in zip(labels, inputs.models, strict=True)}
     pixels = {method: np.count_nonzero(model.usable) for method, model in models.items()}
-    summary = method_summary(table, pixels, names, calibrations)
-    print(summary.to_string())
+    # What is printed is of stars that the calibration was not fitted to.
+    part = k_folds(table["id"], 2, params.seed)
+    fitted = cross_fitted(table, names, "_prior", "_apogee", good, part)
+    summary = method_summary(table, pixels, names, fitted)
+    tested = np.asarray(table["test"] & table["converged_prior"])
+    fitted = tuple({name: one[name][tested] for name in names} for one in fitted)
+    errors = errors_table(
+        table[tested], names, "_prior", "_apogee", fitted, np.ones(tested.sum(), dtype=bool)
+    )
+    print(summary.to_string(), errors.to_string(), sep="\n\n")
     write_table(table, outputs.table, provenance({"labels": params.labels}, list(inputs), params.code))
     write_csv(summary, outputs.summary)
+    write_csv(errors, outputs.errors)
     write_calibration(calibrations, outputs.calibration)
 
 

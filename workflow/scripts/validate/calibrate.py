@@ -8,6 +8,7 @@ from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
 from labeltransfer.runtime import blamed_on, job
 from labeltransfer.validation.calibration import bootstrap_error, fit_calibrations, write_calibration
+from labeltransfer.validation.error_tests import cross_fitted, errors_table
 from labeltransfer.validation.summaries import cross_validation_summary
 
 
@@ -24,9 +25,15 @@ def main(snakemake):
     with blamed_on(inputs.table):
         calibrations = fit_calibrations(table, names, "_fold", "", good)
     write_calibration(calibrations, outputs.calibration)
-    summary = cross_validation_summary(table, names, calibrations, params.min_snr)
-    print(summary.to_string())
+    # What is printed is of stars that the calibration was not fitted to; folds are divided by star.
+    fitted = cross_fitted(table, names, "_fold", "", good, np.asarray(table["fold"]) % 2)
+    summary = cross_validation_summary(table, names, fitted, params.min_snr)
+    converged = table[table["converged_fold"]]
+    fitted = tuple({name: part[name][table["converged_fold"]] for name in names} for part in fitted)
+    errors = errors_table(converged, names, "_fold", "", fitted, np.asarray(converged["trained"]))
+    print(summary.to_string(), errors.to_string(), sep="\n\n")
     write_csv(summary, outputs.summary)
+    write_csv(errors, outputs.errors)
 
 
 if "snakemake" in globals():
