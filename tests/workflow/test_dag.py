@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 # What a package is called where its name differs from that of the module.
+CONDA_NAMES = {"python-isal": "isal"}  # where they are not those of the package index
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow", "pysme": "pysme-astro"}
 HO2017 = "results/ho2017/complete.json"
 DIRECTIVES = ("log", "benchmark", "conda", "threads", "resources", "message")
@@ -296,7 +297,8 @@ def dependencies(environment):
     """Packages of an environment file, those of pip included."""
     for entry in yaml.safe_load(environment.read_text())["dependencies"]:
         for text in entry["pip"] if isinstance(entry, dict) else [entry]:
-            yield re.match(r"[A-Za-z0-9_-]+", text)[0].lower()
+            name = re.match(r"[A-Za-z0-9_-]+", text)[0].lower()
+            yield CONDA_NAMES.get(name, name)
 
 
 def test_imports_are_followed_through_the_library(root):

@@ -5,7 +5,9 @@ import mmap
 import os
 import stat
 import tempfile
-import zlib
+
+# As the zlib of Python's own library, which takes twice the time.
+from isal import isal_zlib as zlib
 
 from labeltransfer.files.errors import FETCH_AGAIN, refusal
 
