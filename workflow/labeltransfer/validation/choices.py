@@ -235,7 +235,6 @@ def choices_table(found, names, reference, reference_errors, stars):
             about["swap"] = np.median(moved) if len(moved) else np.nan
             about["swap_err"] = _MEDIAN_ERROR * robust_scatter(moved) / np.sqrt(max(len(moved), 1))
             about["z_width"] = z_width(offset[keep], error[keep])
-            about["cpu_ms_per_star"] = choice.milliseconds
             rows.append(about)
     return pd.DataFrame(rows)
 
