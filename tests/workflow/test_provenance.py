@@ -305,8 +305,8 @@ def test_times_of_all_jobs_are_gathered(workspace, small_run):
     }
     jobs = {rule: int(row["jobs"]) for rule, row in table.items()}
     expected = {
-        "prepare": 4,
-        "label": 4,
+        "prepare": 5,
+        "label": 5,
         "mock_spectra": 2,
         "bootstrap": 1,
         "train": 1,
