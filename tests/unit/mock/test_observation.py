@@ -10,8 +10,11 @@ from labeltransfer.mock.observation import (
     MAX_PIXELS,
     SPEED_OF_LIGHT,
     Conditions,
+    _resolve,
+    _sigma,
     expected_snr,
     extinction,
+    fibre_resolution,
     interstellar_depth,
     observe,
 )
@@ -23,6 +26,8 @@ SETTINGS = {
     "bad_pixel_fraction": (0.01, 0.05),
     "scattered_light": 0.01,
     "calibration_error": 0.05,
+    "sky_exponent": 0.25,
+    "resolution": (1800.0, 1800.0),
 }
 CLEAN = SETTINGS | {"bad_pixel_fraction": (0.0, 0.0), "scattered_light": 0.0, "calibration_error": 0.0}
 
@@ -47,9 +52,10 @@ def _conditions(n, snr=100.0, **changes):
         "cloud_rv": 0.0,
         "snr": snr,
         "n_pix": 3900,
+        "fibre": 1,
     } | changes
     columns = {
-        k: np.broadcast_to(np.asarray(v, int if k in ("uid", "n_pix") else float), n)
+        k: np.broadcast_to(np.asarray(v, int if k in ("uid", "n_pix", "fibre") else float), n)
         for k, v in columns.items()
     }
     return Conditions(**columns)
@@ -126,7 +132,7 @@ def test_signal_to_noise_and_overestimated_errors(nature):
 def test_expected_snr_is_that_of_the_spectra(nature):
     conditions = _conditions(20, snr=np.linspace(20, 250, 20), a_k=0.1)
     seen = observe(nature, _labels(20), conditions, 4, SETTINGS)
-    expected = expected_snr(nature, _labels(20), conditions)
+    expected = expected_snr(nature, _labels(20), conditions, 0.25)
     for band, (low, high) in {"g": (4000, 5450), "r": (5600, 6950)}.items():
         inside = (seen.wavelength >= low) & (seen.wavelength < high)
         measured = [
@@ -189,3 +195,49 @@ def test_a_spectrum_depends_on_seed_and_number_alone(nature):
     other = observe(nature, labels, conditions, 10, SETTINGS)
     assert not np.array_equal(other.flux, whole.flux, equal_nan=True)
     assert observe(nature, _labels(0), _conditions(0), 9, SETTINGS).flux.shape == (0, MAX_PIXELS)
+
+
+def test_fibres_have_a_resolution_of_their_own_between_the_limits():
+    wavelength = lamost_grid()
+    seen = np.array([fibre_resolution(fibre, wavelength, 5, (1600, 2000)) for fibre in range(300)])
+    assert seen.min() >= 1600
+    assert seen.max() <= 2000
+    assert seen.std(axis=0).min() > 60
+    assert np.abs(seen[:, 0] - seen[:, -1]).max() > 200  # over the wavelengths of one fibre
+    np.testing.assert_array_equal(seen[7], fibre_resolution(7, wavelength, 5, (1600, 2000)))
+    assert not np.array_equal(seen[7], fibre_resolution(7, wavelength, 6, (1600, 2000)))
+
+
+def test_a_line_has_the_width_of_its_fibre():
+    wavelength, fibre = lamost_grid(), 3
+    centre = wavelength[1800]
+    light = 1 - 0.5 * np.exp(-4 * np.log(2) * ((wavelength - centre) / (centre / 1800)) ** 2)[None]
+    same = light.copy()
+    _resolve(same, wavelength, [fibre], 5, (1800.0, 1800.0))
+    np.testing.assert_array_equal(same, light)
+    for limits in ((1600.0, 1600.01), (1999.99, 2000.0)):
+        seen = light.copy()
+        _resolve(seen, wavelength, [fibre], 5, limits)
+        expected = np.exp(-4 * np.log(2) * ((wavelength - centre) / (centre / limits[0])) ** 2)
+        expected *= 0.5 * limits[0] / 1800  # of the same equivalent width
+        assert np.abs(1 - seen[0] - expected).max() < 0.001
+        assert np.abs(1 - light[0] - expected).max() > 0.04
+        assert (1 - seen).sum() == pytest.approx((1 - light).sum(), rel=1e-6)
+
+
+def test_sky_grows_under_faint_stars_as_it_is_told():
+    sky, light = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 20.0]), np.ones((2, 6))
+    for exponent in (0.25, 1.0):
+        sigma = _sigma(light, np.array([10.0, 100.0]), sky, exponent)
+        np.testing.assert_allclose(np.median(1 / sigma, axis=1), [10.0, 100.0])
+        level = 0.15 * (50.0 / np.array([10.0, 100.0])) ** exponent
+        np.testing.assert_allclose(sigma[:, -1] / sigma[:, 0], np.sqrt((1 + 20 * level) / (1 + level)))
+
+
+def test_fibres_of_the_archive_differ_in_what_they_do_to_a_star(nature):
+    hard = CLEAN | {"resolution": (1600.0, 2000.0)}
+    seen = observe(nature, _labels(2), _conditions(2, snr=1e5, uid=[1, 1], fibre=[10, 11]), 1, hard)
+    plain = observe(nature, _labels(2), _conditions(2, snr=1e5, uid=[1, 1], fibre=[10, 11]), 1, CLEAN)
+    good = np.isfinite(seen.flux).all(axis=0)
+    np.testing.assert_array_equal(plain.flux[0][good], plain.flux[1][good])
+    assert 1e-3 < np.std(seen.flux[0][good] / seen.flux[1][good]) < 0.1

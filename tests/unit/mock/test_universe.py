@@ -174,9 +174,10 @@ def test_allstar_columns(universe, archive):
         assert set(table["APOGEE_ID"][twice]) <= set(firsts["APOGEE_ID"])
 
 
-def test_apogee_noise_is_exactly_the_quoted_error(models):
+@pytest.mark.parametrize("label_errors", [{}, {"teff": 91.5, "logg": 0.11}])
+def test_apogee_noise_is_exactly_the_quoted_error(models, label_errors):
     sizes = {"dr2": {"n_reference": 3000, "n_survey": 0}}
-    apogee_config = {"releases": sizes, "n_apogee_only": 0, "defects": {}}
+    apogee_config = {"releases": sizes, "n_apogee_only": 0, "defects": {}, "label_errors": label_errors}
     universe = draw_universe(apogee_config, 3, models)
     rows = universe.apogee[universe.apogee["label_defect"] == ""]
     stars = universe.stars[rows["star"]]
@@ -185,7 +186,8 @@ def test_apogee_noise_is_exactly_the_quoted_error(models):
         pull = (rows[label] - stars[label]) / rows[f"{label}_err"]
         assert np.std(pull) == pytest.approx(1.0, abs=0.05)
         assert abs(np.mean(pull)) < 0.07
-    assert np.median(rows["teff_err"]) == pytest.approx(25, rel=0.15)
+    for label, typical in ({"teff": 25.0, "logg": 0.05, "m_h": 0.02} | label_errors).items():
+        assert np.median(rows[f"{label}_err"]) == pytest.approx(typical, rel=0.15)
     flagged = universe.apogee["label_defect"] == "flagged"
     assert flagged.mean() == pytest.approx(0.04, abs=0.015)
     bad = (1 << 23) | (1 << 19) | (1 << 20) | (1 << 3) | (1 << 4)

@@ -94,7 +94,7 @@ def draw_apogee(config, seed, stars):
     table["SNR"] = np.where(table["duplicate"], 0.6 * snr, snr)
 
     growth = np.clip((120.0 / table["SNR"]) ** 0.4, 0.8, 1.6)
-    for label, typical in _ERRORS.items():
+    for label, typical in (_ERRORS | config["label_errors"]).items():
         error = typical * growth * np.exp(0.15 * rng.standard_normal(n))
         table[label] = np.asarray(star[label] + error * rng.standard_normal(n), dtype=float)
         table[f"{label}_err"] = np.asarray(error, dtype=float)

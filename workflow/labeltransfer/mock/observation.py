@@ -14,6 +14,7 @@ tested).
 from typing import NamedTuple
 
 import numpy as np
+from scipy.fft import dct, idct
 from scipy.ndimage import spline_filter1d
 from threadpoolctl import threadpool_limits
 
@@ -25,6 +26,7 @@ MIN_PIXELS, MAX_PIXELS = 3890, 3909
 SPEED_OF_LIGHT = 299792.458
 _RESOLUTION = 1800.0
 _BLOCK = 64
+_CHANGES = 5
 
 # A_V / A_K and E(B-V) / A_K of the extinction curve below with R_V = 3.1.
 _AK_PER_AV = 0.1135
@@ -86,6 +88,7 @@ class Conditions(NamedTuple):
     cloud_rv: np.ndarray
     snr: np.ndarray
     n_pix: np.ndarray
+    fibre: np.ndarray
 
 
 class Observed(NamedTuple):
@@ -145,7 +148,7 @@ def observe(nature, labels, conditions, seed, settings):
     settings : dict
         error_inflation (reported over true standard deviation), bad_pixel_fraction (lowest, highest),
         scattered_light (mean fraction of the median flux), calibration_error (rms of the smooth relative
-        error).
+        error), sky_exponent (see `_sigma`), resolution (lowest and highest R of the fibres).
 
     Returns
     -------
@@ -170,7 +173,7 @@ def observe(nature, labels, conditions, seed, settings):
     return Observed(lamost_grid(MAX_PIXELS), *joined)
 
 
-def expected_snr(nature, labels, conditions, every=16):
+def expected_snr(nature, labels, conditions, sky_exponent, every=16):
     """Median S/N in u, g, r, i, z, from some pixels of the expected spectra; dict of (n,) arrays."""
     n_star = len(conditions.uid)
     pixels = slice(None, None, every)
@@ -184,7 +187,7 @@ def expected_snr(nature, labels, conditions, every=16):
         light = normalised_flux(nature, block, pixels) * continuum(nature, block, pixels)
         light *= 10.0 ** (-0.4 * part.a_k[:, None] * fixed.extinction) * fixed.throughput
         light /= np.median(light, axis=1, keepdims=True)
-        snr = light / _sigma(light, part.snr, fixed.sky)
+        snr = light / _sigma(light, part.snr, fixed.sky, sky_exponent)
         for band, (low, high) in SNR_BANDS.items():
             out[band][rows] = np.median(snr[:, (wavelength >= low) & (wavelength < high)], axis=1)
     return out
@@ -213,12 +216,14 @@ def _fixed(wavelength):
     return _Fixed(extinction(wavelength), throughput(wavelength), sky, telluric)
 
 
-def _sigma(light, snr, sky):
-    """Reported standard deviation of spectra in units of their median, for a median S/N of `snr`."""
-    # Fainter stars have more sky under them. Eq. 1 weights with ivar, in which lines count less the more
-    # sky there is, so that a strong trend here would make the pseudo-continuum, and the labels, depend on
-    # S/N.
-    sky_level = 0.15 * (50.0 / snr[:, None]) ** 0.25
+def _sigma(light, snr, sky, sky_exponent):
+    """Reported standard deviation of spectra in units of their median, for a median S/N of `snr`.
+
+    Fainter stars have more sky under them: sky over star grows as (50 / snr) to a power that is 1 to 2 at a fixed
+    exposure time. The shape of the noise changes with it, and where Eq. 1 weights with ivar the pseudo-continuum and
+    the labels do too.
+    """
+    sky_level = 0.15 * (50.0 / snr[:, None]) ** sky_exponent
     sigma = np.sqrt(np.maximum(light, 0.0) + sky_level * sky)
     return sigma * (np.median(light / sigma, axis=1) / snr)[:, None]
 
@@ -233,6 +238,7 @@ def _observe_block(nature, labels, conditions, seed, settings):
     light = normalised_flux(nature, labels) * continuum(nature, labels)
     light /= np.median(light, axis=1, keepdims=True)
     light = _shift(light, np.log10(nature.wavelength[0]), z_true)
+    _resolve(light, wavelength, conditions.fibre, seed, settings["resolution"])
     depth = interstellar_depth(wavelength)
     cloud = np.log10(1.0 + conditions.cloud_rv / SPEED_OF_LIGHT)
     foreground = np.stack([np.interp(log_wave - shift, log_wave, depth) for shift in cloud])
@@ -244,7 +250,7 @@ def _observe_block(nature, labels, conditions, seed, settings):
     scatter = np.array([abs(rng.normal(1.0, 0.3)) for rng in generators]) * settings["scattered_light"]
     light = (light + scatter[:, None]) / (1.0 + scatter[:, None])
 
-    sigma = _sigma(light, conditions.snr, fixed.sky)
+    sigma = _sigma(light, conditions.snr, fixed.sky, settings["sky_exponent"])
     ivar = sigma**-2
     redshift_err = (3.0 + 60.0 / conditions.snr) / SPEED_OF_LIGHT
     redshift = z_true + redshift_err * np.array([rng.standard_normal() for rng in generators])
@@ -281,6 +287,32 @@ def _shift(spectra, log_first, redshift):
         c = coefficients[row, index]
         out[row] = sum(w * c[k : k + MAX_PIXELS] for k, w in enumerate(weights)) / 6.0
     return out
+
+
+def fibre_resolution(fibre, wavelength, seed, limits):
+    """R (n_pix,) of a fibre: a straight line in wavelength between two draws from the limits."""
+    ends = np.random.default_rng([seed, 73, int(fibre)]).uniform(*limits, 2)
+    return np.interp(wavelength, [wavelength[0], wavelength[-1]], ends)
+
+
+def _resolve(light, wavelength, fibre, seed, limits):
+    """Bring stars from nature's R to that of their fibres, in place; interstellar lines and sky keep nature's."""
+    if limits[0] == limits[1] == _RESOLUTION:
+        return
+    sigma = 1 / (np.sqrt(8 * np.log(2)) * np.log(10) * LOG_STEP)  # of R = 1, in pixels
+    low, high = (sigma**2 * (limit**-2.0 - _RESOLUTION**-2.0) for limit in limits[::-1])
+    # Exact for some changes of the variance of lines, between which every pixel interpolates.
+    changes = np.linspace(low, high, _CHANGES)
+    wave = np.pi * np.arange(light.shape[1]) / light.shape[1]
+    coefficients = dct(light, axis=1)
+    resolved = np.array([idct(coefficients * np.exp(-0.5 * one * wave**2), axis=1) for one in changes])
+    pixel, step = np.arange(light.shape[1]), (high - low) / (_CHANGES - 1) or 1.0
+    for row, number in enumerate(fibre):
+        resolution = fibre_resolution(number, wavelength, seed, limits)
+        place = (sigma**2 * (resolution**-2.0 - _RESOLUTION**-2.0) - low) / step
+        before = np.clip(place.astype(int), 0, _CHANGES - 2)
+        part = place - before
+        light[row] = (1 - part) * resolved[before, row, pixel] + part * resolved[before + 1, row, pixel]
 
 
 def _calibration(generators, rms):

@@ -76,6 +76,9 @@ def default_mock_config():
         "bad_pixel_fraction": [0.01, 0.05],
         "scattered_light": 0.01,
         "calibration_error": 0.05,
+        # Growth of sky over star with 50 / snr; lowest and highest R of the fibres.
+        "sky_exponent": 0.25,
+        "resolution": [1800.0, 1800.0],
         # Spectra per release with each defect.
         "defects": {
             "no redshift": 16,
@@ -98,6 +101,8 @@ def default_mock_config():
         "outlier_fraction": 0.005,
         "duplicate_fraction": 0.02,
         "n_aspcapstar": 5,
+        # Typical errors of APOGEE's labels, where they are others than those of `labeltransfer.mock.apogee`.
+        "label_errors": {},
     }
 
 
@@ -201,7 +206,8 @@ def write_spectra(universe, folder, release, rows=slice(None)):
         part = visits[first : first + 512]
         labels, conditions = _labels(universe, part), _conditions(universe, part)
         observed = observe(universe.nature, labels, conditions, universe.seed, universe.config)
-        for band, snr in expected_snr(universe.nature, labels, conditions).items():
+        exponent = universe.config["sky_exponent"]
+        for band, snr in expected_snr(universe.nature, labels, conditions, exponent).items():
             part[f"snr{band}"] = np.round(snr, 2)
         for planid in np.unique(part["planid"]):
             (root / planid).mkdir(parents=True, exist_ok=True)
@@ -226,7 +232,8 @@ def write_catalogs(universe, folder, release):
     root = Path(folder) / "catalogs"
     root.mkdir(parents=True, exist_ok=True)
     visits = release_visits(universe, release)
-    snr = expected_snr(universe.nature, _labels(universe, visits), _conditions(universe, visits))
+    conditions = _labels(universe, visits), _conditions(universe, visits), universe.config["sky_exponent"]
+    snr = expected_snr(universe.nature, *conditions)
     rng = np.random.default_rng([universe.seed, 17, list(LAMOST_FORMATS).index(release)])
     survey = survey_catalogue(visits, universe.stars, snr, universe.config, rng)
     allstar = allstar_table(universe.apogee[universe.apogee[f"in_{release}"]], universe.stars, release)
@@ -306,7 +313,8 @@ def _labels(universe, visits):
 def _conditions(universe, visits):
     stars = universe.stars[visits["star"]]
     columns = (visits["uid"], stars["rv"], stars["a_k"], stars["cloud_rv"], visits["snr"], visits["n_pix"])
-    return Conditions(*(np.asarray(column) for column in columns))
+    fibre = 250 * (np.asarray(visits["spid"]) - 1) + np.asarray(visits["fiberid"])
+    return Conditions(*(np.asarray(column) for column in columns), fibre)
 
 
 def _rows(table):
