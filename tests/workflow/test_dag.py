@@ -96,6 +96,7 @@ def test_hundreds_of_chunks_are_planned_in_seconds(here):
         "published": 1,
         "recovery_mock": 1,
         "choices": 1,
+        "orders": 1,
         "choices_figure": 1,
         "complete": 1,
     }

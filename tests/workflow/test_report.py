@@ -21,7 +21,7 @@ FIGURES += ["results/ho2017/figures/choices.png"]
 TABLES = [f"results/ho2017/{name}.csv" for name in ("fates", "published_vs_here")]
 TABLES += [
     f"results/ho2017/validation/{name}.csv"
-    for name in ("cross_validation", "recovery_mock", "choices", "repeats", "errors")
+    for name in ("cross_validation", "recovery_mock", "choices", "repeats", "errors", "orders")
 ]
 
 # Goes through the report as a reader would, by its own links, and writes what it sees into the page.

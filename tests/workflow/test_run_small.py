@@ -27,6 +27,7 @@ NAMES = (
     "validation/recovery_mock.csv",
     "validation/choices.csv",
     "validation/errors.csv",
+    "validation/orders.csv",
     "validation/repeats.csv",
 )
 FIGURES = [f"figures/figure_{number:02d}.{kind}" for number in range(1, 13) for kind in ("pdf", "png")]

@@ -298,7 +298,7 @@ TABLES = {
             "validation/repeats.csv",
             *(["published_vs_here.csv"] if study["paper"] else []),
             *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
-            *(NETWORK_TABLES if study["model"]["kind"] == "network" else ["validation/choices.csv"]),
+            *(NETWORK_TABLES if study["model"]["kind"] == "network" else ["validation/choices.csv", "validation/orders.csv"]),
             *(["extra_labels.csv"] if "extra_labels" in study else []),
         ],
     )

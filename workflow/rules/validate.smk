@@ -177,6 +177,45 @@ rule repeats:
         "../scripts/validate/repeats.py"
 
 
+rule orders:
+    input:
+        stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
+        stars=REFERENCE_SET,
+        clip="results/{study}/models/reference_clip.fits",
+        starts=lambda w: starts_of(w.study),
+    output:
+        table=report(
+            "results/{study}/validation/orders.csv",
+            caption="../report/orders.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "orders"},
+        ),
+    log:
+        "logs/{study}/orders.log",
+    benchmark:
+        "logs/{study}/orders.tsv"
+    wildcard_constraints:
+        study=CANNON,
+    priority: BY_STUDY
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        model=lambda w: config["studies"][w.study]["model"],
+        folds=5,
+        seed=config["seed"],
+        code=code_of("spectra", "models", "validation"),
+    message:
+        "{wildcards.study}: orders of the model by the likelihood of stars that it had not seen"
+    script:
+        "../scripts/validate/orders.py"
+
+
 rule choices:
     input:
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
