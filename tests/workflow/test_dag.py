@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 # What a package is called where its name differs from that of the module.
-CONDA_NAMES = {"python-isal": "isal"}  # where they are not those of the package index
+OPTIONAL = {"isal"}  # what is used where it is there, and done without where it is not
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow", "pysme": "pysme-astro"}
 HO2017 = "results/ho2017/complete.json"
 DIRECTIVES = ("log", "benchmark", "conda", "threads", "resources", "message")
@@ -264,7 +264,7 @@ def imports_of(path, root):
                     todo += [
                         file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()
                     ]
-            elif parts[0] not in sys.stdlib_module_names:
+            elif parts[0] not in sys.stdlib_module_names | OPTIONAL:
                 packages.add(PACKAGES.get(parts[0], parts[0]))
     return packages
 
@@ -298,8 +298,7 @@ def dependencies(environment):
     """Packages of an environment file, those of pip included."""
     for entry in yaml.safe_load(environment.read_text())["dependencies"]:
         for text in entry["pip"] if isinstance(entry, dict) else [entry]:
-            name = re.match(r"[A-Za-z0-9_-]+", text)[0].lower()
-            yield CONDA_NAMES.get(name, name)
+            yield re.match(r"[A-Za-z0-9_-]+", text)[0].lower()
 
 
 def test_imports_are_followed_through_the_library(root):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from tests.workflow.test_dag import CONDA_NAMES, dependencies, imports_of, rules
+from tests.workflow.test_dag import dependencies, imports_of, rules
 
 PIN = re.compile(r"^([a-z0-9-]+)==([^ \\]+)", re.M)
 
@@ -39,7 +39,6 @@ def test_environments_pin_what_the_driver_pins(root, pins):
             if isinstance(dependency, dict):
                 continue
             name, version = re.fullmatch(r"([a-z0-9-]+) =(.+)", dependency).groups()
-            name = CONDA_NAMES.get(name, name)
             if name in pins:
                 assert version == pins[name], (
                     f"{path.name}: {name} {version}, requirements.txt has {pins[name]}"

@@ -46,6 +46,16 @@ def test_bootstrap_errors_are_the_scatter_between_models(cannon, block):
     np.testing.assert_allclose(found["logg_bootstrap"], 0, atol=1e-4)
 
 
+def test_models_by_which_a_star_did_not_converge_do_not_count_for_its_bootstrap_error(cannon, block):
+    shifted = dataclasses.replace(cannon[0], pivot=cannon[0].pivot + np.array([10.0, 0.0]))
+    ignorant = dataclasses.replace(cannon[0], theta=np.zeros_like(cannon[0].theta))
+    assert not ignorant.label(block.flux, block.ivar, starts=cannon[3][:3]).converged.any()
+    two = label_block(block, labeller_of(cannon, [cannon[0], shifted]))
+    with_one_more = label_block(block, labeller_of(cannon, [cannon[0], ignorant, shifted]))
+    np.testing.assert_array_equal(two["teff_bootstrap"], with_one_more["teff_bootstrap"])
+    assert np.isnan(label_block(block, labeller_of(cannon, [cannon[0], ignorant]))["teff_bootstrap"]).all()
+
+
 def test_no_spectra_have_a_table_of_the_same_columns(cannon, block):
     labeller = labeller_of(cannon)
     none = label_block(no_spectra(block.flux.shape[1]), labeller)

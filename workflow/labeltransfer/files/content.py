@@ -6,10 +6,12 @@ import os
 import stat
 import tempfile
 
-# As the zlib of Python's own library, which takes twice the time.
-from isal import isal_zlib as zlib
-
 from labeltransfer.files.errors import FETCH_AGAIN, refusal
+
+try:
+    from isal import isal_zlib as zlib  # the same in half the time
+except ImportError:
+    import zlib
 
 SPECTRUM_LIMIT = 64 * 2**20  # bytes of a file with one spectrum
 TABLE_LIMIT = 4 * 2**30  # bytes of a table

@@ -80,14 +80,21 @@ def label_block(block, labeller, threads=1):
 
 
 def bootstrap_scatter(block, labeller, threads=1):
-    """Standard deviation (n, k) of the labels between bootstrap models; None where there are none."""
+    """Standard deviation (n, k) of the labels between bootstrap models; None where there are none.
+
+    Models by which a star did not converge do not count for it; NaN where fewer than two are left.
+    """
     if not labeller.bootstrap:
         return None
     found = [
-        model.label(block.flux, block.ivar, starts=labeller.starts, threads=threads).labels
+        model.label(block.flux, block.ivar, starts=labeller.starts, threads=threads)
         for model in labeller.bootstrap
     ]
-    return np.std(found, axis=0, ddof=1)
+    good = np.array([one.converged for one in found])[:, :, None]
+    labels, n = np.array([one.labels for one in found]), good.sum(axis=0)
+    mean = np.where(good, labels, 0.0).sum(axis=0) / np.maximum(n, 1)
+    square = np.where(good, labels - mean, 0.0) ** 2
+    return np.sqrt(np.divide(square.sum(axis=0), n - 1, out=np.full(mean.shape, np.nan), where=n > 1))
 
 
 def no_spectra(n_pix):

@@ -215,7 +215,8 @@ def test_convergence_is_checked_at_the_answer(rng, monkeypatch):
     model = mock_model(rng, curvature=0.9)
     flux, ivar, _ = mock_stars(rng, model, 50)
     start = [model.pivot + 4 * model.scale]
-    monkeypatch.setattr("labeltransfer.models.cannon.labelling._MAX_ITERATIONS", 1)
+    # The first steps, as often as a descent goes on.
+    monkeypatch.setattr("labeltransfer.models.cannon.labelling._MAX_ITERATIONS", 0)
     hurried = label(flux, ivar, model, starts=start)
     monkeypatch.undo()
     patient = label(flux, ivar, model, starts=start)
@@ -229,6 +230,26 @@ def test_convergence_is_checked_at_the_answer(rng, monkeypatch):
             moved = patient.labels.copy()
             moved[:, k] += sign * 0.1 * np.sqrt(patient.covariance[:, k, k])
             assert (chi2_of(model, flux, ivar, moved)[good] > patient.chi2[good]).all()
+
+
+def test_a_descent_that_has_not_come_to_a_minimum_goes_on(rng, monkeypatch):
+    model = mock_model(rng, curvature=0.9)
+    flux, ivar, truth = mock_stars(rng, model, 200)
+    far = [model.pivot + 4 * model.scale]
+    patient = label(flux, ivar, model, starts=far)
+    monkeypatch.setattr("labeltransfer.models.cannon.labelling._MAX_ITERATIONS", 12)
+    hurried = label(flux, ivar, model, starts=far)
+    assert hurried.converged.mean() > 0.9
+    both = hurried.converged & patient.converged
+    errors = np.sqrt(np.diagonal(patient.covariance, axis1=1, axis2=2))
+    same = np.abs(hurried.labels - patient.labels).max(axis=1) < 0.1 * errors.max(axis=1)
+    assert same[both].mean() > 0.9
+    # One that never comes to one is no answer beside one that did, however low it is.
+    monkeypatch.setattr("labeltransfer.models.cannon.labelling._MAX_ITERATIONS", 2)
+    starts = np.vstack([far, truth.mean(axis=0)])
+    alone, found = (label(flux, ivar, model, starts=s) for s in (starts[1:], starts))
+    # But for those that the model calls converged though their descent had a little way to go.
+    assert (found.converged | ~alone.converged).mean() > 0.97
 
 
 def test_inputs_stay_as_they_were(rng):

@@ -19,6 +19,8 @@ _MOST_DAMPING = 1e8
 # A later start must end lower by more than rounding to replace an earlier one, in chi2 and relative to it.
 _LOWER = 1e-6
 _LOWER_RELATIVE = 1e-12
+# How often a descent that has not come to a minimum goes on.
+_MOST_AGAIN = 4
 # chi2 where there is no minimum yet: larger than any.
 _NO_CHI2 = 1e300
 # A descent is on its way to a known minimum if it comes within one formal error of it, where chi2 has grown
@@ -338,7 +340,17 @@ def fit_labels(packed, rhs, starts, terms, rule, fits):
         for m in range(len(starts)):
             point.x[:] = starts[m]
             chi2 = _descend(star, tables, point, trial, local, rule, best)
-            if chi2 < best.chi2 - _LOWER - _LOWER_RELATIVE * abs(best.chi2):
+            lower = chi2 < best.chi2 - _LOWER - _LOWER_RELATIVE * abs(best.chi2)
+            # What ended before it was at a minimum goes on from there, if it is lower than all that were.
+            for _ in range(_MOST_AGAIN):
+                if not (lower and np.isnan(local.normal[0])):
+                    break
+                chi2 = _descend(star, tables, point, trial, local, rule, best)
+                lower = chi2 < best.chi2 - _LOWER - _LOWER_RELATIVE * abs(best.chi2)
+            # A place that is no minimum replaces none, and is replaced by any.
+            ended = not np.isnan(local.normal[0])
+            settled = fits.start[s] >= 0 and not np.isnan(best.normal[0])
+            if (lower and (ended or not settled)) or (ended and chi2 < np.inf and not settled):
                 fits.start[s] = m
                 fits.x[s] = point.x
                 fits.normal[s] = local.normal
