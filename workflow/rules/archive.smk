@@ -8,6 +8,7 @@ rule mock_catalogs:
         lamost="results/archive/mock/{release}/catalogs/lamost_mock.fits.gz",
         apogee="results/archive/mock/{release}/catalogs/apogee_mock.fits",
         truth="results/archive/mock/{release}/truth_mock.fits",
+        fibres="results/archive/mock/{release}/fibres_mock.csv",
     log:
         "logs/mock_catalogs/{release}.log",
     benchmark:

@@ -39,6 +39,7 @@ use rule figure_01 as figure_02 with:
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
         apogee="results/{study}/archive/example_apogee.fits",
         windows=[fact(table) for table in config["preparation"]["windows"]],
+        fibres=fibres_of,
     output:
         **drawn("ho2017/figure_02", "02", "from spectrum to model input"),
     log:
@@ -298,7 +299,11 @@ TABLES = {
             "validation/repeats.csv",
             *(["published_vs_here.csv"] if study["paper"] else []),
             *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
-            *(NETWORK_TABLES if study["model"]["kind"] == "network" else ["validation/choices.csv", "validation/orders.csv"]),
+            *(
+                NETWORK_TABLES
+                if study["model"]["kind"] == "network"
+                else ["validation/choices.csv", "validation/orders.csv"]
+            ),
             *(["extra_labels.csv"] if "extra_labels" in study else []),
         ],
     )

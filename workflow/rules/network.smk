@@ -494,6 +494,7 @@ rule shifted_spectra_mock:
         spectra=fact("resources/ab_initio/spectra_r1800.fits"),
         stars="results/{study}/models/reference_clip.fits",
         windows=[fact(table) for table in config["preparation"]["windows"]],
+        fibres=fibres_of,
     output:
         store="results/{study}/validation/shifted_mock.h5",
     log:

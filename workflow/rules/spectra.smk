@@ -7,10 +7,26 @@ PREPARATION = {
 }
 
 
+def fibres_by(study, preparation):
+    """The table of the fibres' resolution, where spectra are brought to one line width."""
+    setting = preparation["resolution"]
+    if not setting:
+        return []
+    if setting["table"] == "archive":
+        return f"results/archive/mock/{config['studies'][study]['releases']['lamost']}/fibres_mock.csv"
+    return fact(setting["table"])
+
+
+def fibres_of(w):
+    """The same by what a study says of its own."""
+    return fibres_by(w.study, PREPARATION[w.study])
+
+
 rule prepare:
     input:
         fetched=fetched_part if SOURCE == "local" else "results/{study}/archive/{role}/{item}.fits",
         windows=[fact(table) for table in config["preparation"]["windows"]],
+        fibres=fibres_of,
     output:
         store="results/{study}/spectra/{role}/{item}.h5",
         rejected="results/{study}/spectra/{role}/{item}.rejected.fits",

@@ -223,6 +223,7 @@ rule choices:
         clip="results/{study}/models/reference_clip.fits",
         starts=lambda w: starts_of(w.study),
         windows=[fact(table) for table in config["preparation"]["windows"]],
+        fibres=lambda w: fibres_by(w.study, config["preparation"]),
         truth=lambda w: (
             f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/truth_mock.fits"
             if SOURCE == "mock"
@@ -255,6 +256,7 @@ rule choices:
         validation=lambda w: config["studies"][w.study]["validation"],
         grid=config["grid"],
         preparation=lambda w: PREPARATION[w.study],
+        resolution=config["preparation"]["resolution"],
         most=3000,
         seed=config["seed"],
         code=code_of("catalogs", "spectra", "models", "validation"),

@@ -20,9 +20,11 @@ from labeltransfer.mock.universe import (
     release_visits,
     write_aspcapstar,
     write_catalogs,
+    write_fibres,
     write_spectra,
     write_truth,
 )
+from labeltransfer.spectra.resolution import read_resolution
 from labeltransfer.synthesis.model_spectra import ELEMENTS, read_model_spectra
 
 CONFIG = {
@@ -303,6 +305,21 @@ def test_hband_lines_follow_the_labels(universe):
     line = np.abs(hband_wavelength() - 15745.0).argmin()
     poor = hband_flux(star | {"mg_h": -1.0})
     assert hband_flux(star)[line] < poor[line] < 1
+
+
+def test_the_archive_says_the_resolution_of_each_fibre(models, tmp_path):
+    sizes = {"dr2": {"n_reference": 20, "n_survey": 20}}
+    config = {"releases": sizes, "n_apogee_only": 0, "defects": {}, "resolution": [1600.0, 2000.0]}
+    universe = draw_universe(config, 3, models)
+    table = read_resolution(1600, write_fibres(universe, tmp_path, "dr2"))
+    visits = release_visits(universe, "dr2")
+    wanted = {
+        f"{s:02d}-{f:03d}" for s, f in zip(visits["spid"].tolist(), visits["fiberid"].tolist(), strict=True)
+    }
+    assert set(table.fibres) == wanted
+    values = np.array([value for _, value in table.fibres.values()])
+    assert 1600 <= values.min() < 1650
+    assert 1950 < values.max() <= 2000
 
 
 def test_truth(universe, archive):

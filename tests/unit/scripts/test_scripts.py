@@ -173,6 +173,7 @@ def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, roo
     fetched["reason"] = ["", "missing on server", "", ""]
     preparation = {
         "interpolation": "equal",
+        "resolution": None,
         "variance": "information",
         "normalisation": {"width": 50.0, "weight": "exp(-d2/L2)", "errors": "none", "fit": "average"},
         "andmask": True,
@@ -185,7 +186,7 @@ def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, roo
     for rows, n_good in ((slice(None), 1), (slice(0, 2), 0)):
         write_table(fetched[rows], tmp_path / "fetched.fits")
         outputs = {"store": tmp_path / "store.h5", "rejected": tmp_path / "rejected.fits"}
-        inputs = {"fetched": tmp_path / "fetched.fits", "windows": []}
+        inputs = {"fetched": tmp_path / "fetched.fits", "windows": [], "fibres": []}
         prepare = step(inputs, outputs, grid=grid, preparation=preparation, code={})
         main(prepare)
         spectra = read_stores([tmp_path / "store.h5"])

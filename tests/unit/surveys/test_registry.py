@@ -13,6 +13,7 @@ from labeltransfer.surveys.base import Spectrum, Survey
 GRID = {"lower": 5000.0, "upper": 5600.0}
 PREPARATION = {
     "interpolation": "equal",
+    "resolution": None,
     "variance": "information",
     "andmask": True,
     "ormask": False,

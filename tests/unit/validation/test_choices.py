@@ -31,12 +31,17 @@ def test_choices_are_the_papers_each_of_the_best_alone_and_all():
         "errors_in_labels: half",
         "all",
     ]
+    setting = {"common": 1600, "table": "x.csv"}
+    matched = all_choices(True, setting)
+    assert list(matched) == ["paper", "resolution: 1600", *names[1:]]
+    assert matched["resolution: 1600"] == PAPER | {"resolution": setting}
+    assert matched["all"] == BEST | {"resolution": setting}
     without = all_choices(False)
     assert list(without) == [name for name in names if "in_labels" not in name]
     for name, choice in without.items():
         changed = {key for key in PAPER if choice[key] != PAPER[key]}
         assert len(changed) == {"paper": 0, "all": 4}.get(name, 1)
-    assert without["all"] == BEST
+    assert without["all"] == BEST | {"resolution": None}
 
 
 def test_a_slope_is_that_of_scipy(rng):

@@ -21,9 +21,10 @@ from labeltransfer.mock.cards import replace_file, table_bytes
 from labeltransfer.mock.lamost import DEFECTS, spectrum_file, survey_catalogue
 from labeltransfer.mock.lamost import FORMATS as LAMOST_FORMATS
 from labeltransfer.mock.nature import LABELS, Nature, make_nature
-from labeltransfer.mock.observation import Conditions, expected_snr, observe
+from labeltransfer.mock.observation import MAX_PIXELS, Conditions, expected_snr, fibre_resolution, observe
 from labeltransfer.mock.population import draw_stars
 from labeltransfer.mock.visits import draw_visits
+from labeltransfer.surveys.grids import lamost_grid
 from labeltransfer.synthesis.model_spectra import ELEMENTS
 
 
@@ -255,6 +256,28 @@ def write_aspcapstar(universe, folder, release):
     return paths
 
 
+def write_fibres(universe, folder, release):
+    """Write ``fibres_mock.csv``, the resolution of each fibre, as an observatory measures it from its lamps.
+
+    Returns
+    -------
+    Path
+    """
+    visits, path = release_visits(universe, release), Path(folder) / "fibres_mock.csv"
+    ends, lines = lamost_grid(MAX_PIXELS)[[0, -1]], ["fibre,wavelength,resolution"]
+    for fibre in np.unique(_fibre(visits)):
+        seen = fibre_resolution(fibre, ends, universe.seed, universe.config["resolution"])
+        name = f"{(fibre - 1) // 250 + 1:02d}-{(fibre - 1) % 250 + 1:03d}"
+        lines += [f"{name},{wave:.4f},{value:.2f}" for wave, value in zip(ends, seen, strict=True)]
+    replace_file(path, ("\n".join(lines) + "\n").encode())
+    return path
+
+
+def _fibre(visits):
+    """Numbers of the fibres (n,), from 1."""
+    return 250 * (np.asarray(visits["spid"]) - 1) + np.asarray(visits["fiberid"])
+
+
 def write_truth(universe, folder, release):
     """Write ``truth_mock.fits``: the true labels behind every spectrum and what is wrong with its file.
 
@@ -313,8 +336,7 @@ def _labels(universe, visits):
 def _conditions(universe, visits):
     stars = universe.stars[visits["star"]]
     columns = (visits["uid"], stars["rv"], stars["a_k"], stars["cloud_rv"], visits["snr"], visits["n_pix"])
-    fibre = 250 * (np.asarray(visits["spid"]) - 1) + np.asarray(visits["fiberid"])
-    return Conditions(*(np.asarray(column) for column in columns), fibre)
+    return Conditions(*(np.asarray(column) for column in columns), _fibre(visits))
 
 
 def _rows(table):

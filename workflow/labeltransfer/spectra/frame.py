@@ -81,6 +81,12 @@ def mean_smoothing(interpolation):
     return float(np.mean(sum(w * (k - t) ** 2 for k, w in taps(t, interpolation).items())))
 
 
+def line_variance(resolution, grid):
+    """Variance of a line of given R, in the middle of the grid [pixel^2]."""
+    middle = len(grid) // 2
+    return float((grid / np.gradient(grid))[middle] / resolution) ** 2 / (8 * np.log(2))
+
+
 def smooth(flux, variance):
     """Spectra convolved with three taps of a given variance, as those that were interpolated.
 

@@ -6,10 +6,11 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.files.errors import ArchiveError
-from labeltransfer.spectra.frame import pixel_phase, to_common_grid
+from labeltransfer.spectra.frame import line_variance, mean_smoothing, pixel_phase, to_common_grid
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.masks import read_windows, window_mask
 from labeltransfer.spectra.normalise import banded_kernel, normalise
+from labeltransfer.spectra.resolution import Resolution, broaden, excess_width, read_resolution
 from labeltransfer.surveys.registry import get_survey
 
 NO_REDSHIFT = "missing redshift"
@@ -31,6 +32,8 @@ class Settings(NamedTuple):
         Masked in their frames.
     variance, interpolation : str
         Rules of `frame.to_common_grid`.
+    resolution : resolution.Resolution or None
+        Where all spectra are brought to one line width.
     andmask, ormask : bool
         Whether to mask pixels flagged in all exposures, and in any.
     min_good_fraction : float
@@ -45,6 +48,7 @@ class Settings(NamedTuple):
     ormask: bool = False
     min_good_fraction: float = 0.5
     interpolation: str = "linear"
+    resolution: Resolution | None = None
 
 
 def on_grid(spectrum, settings):
@@ -66,7 +70,7 @@ def on_grid(spectrum, settings):
     ------
     ArchiveError
         With the reason "missing redshift", "too few good pixels", or "no flux above zero" if the median flux
-        of the good pixels is not positive.
+        of the good pixels is not positive; and those of `resolution.excess_width`.
     """
     if not np.isfinite(spectrum.redshift):
         raise ArchiveError(f"{spectrum.spectrum_id}: no redshift, hence no rest frame", NO_REDSHIFT)
@@ -84,6 +88,9 @@ def on_grid(spectrum, settings):
         settings.variance,
         settings.interpolation,
     )
+    if settings.resolution is not None:
+        excess = excess_width(settings.resolution, spectrum, settings.grid)
+        flux, ivar = broaden(flux, ivar, excess, settings.variance)
     ivar[window_mask(settings.grid, settings.windows, "rest")] = 0.0
     good = np.count_nonzero(ivar)
     if good < settings.min_good_fraction * len(ivar):
@@ -230,8 +237,8 @@ def _single(flux, ivar):
     return flux, ivar
 
 
-def settings_from(grid, preparation, windows):
-    """Settings of the preparation from their parts of the configuration."""
+def settings_from(grid, preparation, windows, fibres=None):
+    """Settings of the preparation from their parts of the configuration, and the table of the fibres' resolution."""
     wavelength = common_grid(**grid)
     return Settings(
         wavelength,
@@ -242,6 +249,7 @@ def settings_from(grid, preparation, windows):
         preparation["ormask"],
         preparation["min_good_fraction"],
         preparation["interpolation"],
+        read_resolution(preparation["resolution"]["common"], fibres) if preparation["resolution"] else None,
     )
 
 
@@ -249,3 +257,12 @@ def kernel_from(wavelength, normalisation):
     """Kernel of Eq. 1 on a grid, from its part of the configuration."""
     keys = ("width", "weight", "errors", "fit")
     return banded_kernel(wavelength, *(normalisation[key] for key in keys))
+
+
+def smoothing_of(preparation, resolution, grid):
+    """By how much the preparation widens lines of a given R on average [pixel^2]; negative where it cannot."""
+    smoothing = mean_smoothing(preparation["interpolation"])
+    if preparation["resolution"]:
+        common = preparation["resolution"]["common"]
+        smoothing += line_variance(common, grid) - line_variance(resolution, grid)
+    return smoothing

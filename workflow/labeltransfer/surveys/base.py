@@ -33,6 +33,8 @@ class Spectrum(NamedTuple):
     spid: int = -1
     fiberid: int = -1
     designation: str = ""
+    # wavelength / FWHM of a line, where the file says it.
+    resolution: float = np.nan
 
 
 class Survey(NamedTuple):

@@ -12,7 +12,13 @@ from labeltransfer.validation.held_out import held_out_labels
 from labeltransfer.validation.statistics import clip, robust_scatter, z_width
 
 #: What the papers do, and what this software does by default; see docs/methods.md.
-PAPER = {"interpolation": "linear", "errors": "star", "scatter": "exact", "errors_in_labels": "none"}
+PAPER = {
+    "interpolation": "linear",
+    "resolution": None,
+    "errors": "star",
+    "scatter": "exact",
+    "errors_in_labels": "none",
+}
 BEST = {"interpolation": "equal", "errors": "none", "scatter": "reml", "errors_in_labels": "stated"}
 FAINT, BRIGHT = 50.0, 100.0  # S/N below and above, of the bias between faint and bright stars
 _N_BOOTSTRAP = 200
@@ -67,7 +73,7 @@ class Found(NamedTuple):
     milliseconds: float
 
 
-def all_choices(has_errors):
+def all_choices(has_errors, resolution=None):
     """Name of each choice -> its settings: the papers', each of the best alone, and all of these.
 
     Parameters
@@ -75,14 +81,19 @@ def all_choices(has_errors):
     has_errors : bool
         Whether reference labels have stated errors: without them there is no choice. With them, half of what is
         stated is tried as well.
+    resolution : dict, optional
+        As the configuration has it, where spectra can be brought to one line width.
     """
+    best = BEST | {"resolution": resolution}
     singles = {key: value for key, value in BEST.items() if has_errors or key != "errors_in_labels"}
     choices = {"paper": PAPER}
+    if resolution:
+        choices[f"resolution: {resolution['common']:g}"] = {**PAPER, "resolution": resolution}
     for key, value in singles.items():
         choices[f"{_WRITTEN.get(key, key)}: {value}"] = {**PAPER, key: value}
     if has_errors:
         choices["errors_in_labels: half"] = {**PAPER, "errors_in_labels": "half"}
-    return {**choices, "all": BEST}
+    return {**choices, "all": best}
 
 
 def label_by_choice(raw, kernel, choice, sample, order=2, seed=0, threads=1):

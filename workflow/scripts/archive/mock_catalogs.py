@@ -8,6 +8,7 @@ from labeltransfer.mock.universe import (
     mock_release,
     write_aspcapstar,
     write_catalogs,
+    write_fibres,
     write_truth,
 )
 from labeltransfer.runtime import job
@@ -25,6 +26,7 @@ def main(snakemake):
     ):
         os.replace(written, wanted)
     write_truth(universe, folder, release)
+    write_fibres(universe, folder, release)
     print(f"{len(write_aspcapstar(universe, folder, release))} aspcapStar files")
     os.sync()
 

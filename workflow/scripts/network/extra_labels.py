@@ -11,8 +11,7 @@ from labeltransfer.models.network import NetworkOptions, train_network
 from labeltransfer.models.priors import prior_of, stepped_name, theory_table
 from labeltransfer.models.starts import spread_starts
 from labeltransfer.runtime import job
-from labeltransfer.spectra.frame import mean_smoothing
-from labeltransfer.spectra.prepare import kernel_from
+from labeltransfer.spectra.prepare import kernel_from, smoothing_of
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.synthesis.model_spectra import read_model_spectra
 from labeltransfer.validation.extra_labels import fit_rows, telling_pixels, without_na_d
@@ -30,14 +29,15 @@ def main(snakemake):
     values = label_columns(stars, names)
     known = np.isfinite(values).all(axis=1)
     train, test = np.asarray(clip["trained"]) & known, (np.asarray(clip["reason"]) == TEST) & known
+    models = read_model_spectra(inputs.spectra, labels=[stepped_name(name) for name in names])
     theory = theory_table(
-        read_model_spectra(inputs.spectra, labels=[stepped_name(name) for name in names]),
+        models,
         network["references"],
         labels,
         spectra.wavelength,
         kernel_from(spectra.wavelength, params.preparation["normalisation"]),
         np.median(spectra.ivar[train], axis=0),
-        mean_smoothing(params.preparation["interpolation"]),
+        smoothing_of(params.preparation, models.resolution, spectra.wavelength),
     )
     prior = prior_of(theory, names, **network["prior"])
     pixels = telling_pixels(prior.gradient[0], len(extra), network["scan"]["pixels"])

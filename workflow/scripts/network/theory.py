@@ -6,8 +6,7 @@ from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import write_table
 from labeltransfer.models.priors import stepped_name, theory_table
 from labeltransfer.runtime import job
-from labeltransfer.spectra.frame import mean_smoothing
-from labeltransfer.spectra.prepare import kernel_from
+from labeltransfer.spectra.prepare import kernel_from, smoothing_of
 from labeltransfer.spectra.store import read_stores
 from labeltransfer.synthesis.model_spectra import read_model_spectra
 
@@ -25,7 +24,7 @@ def main(snakemake):
         training.wavelength,
         kernel_from(training.wavelength, params.preparation["normalisation"]),
         np.median(training.ivar, axis=0),
-        mean_smoothing(params.preparation["interpolation"]),
+        smoothing_of(params.preparation, models.resolution, training.wavelength),
     )
     settings = {
         "labels": params.labels,

@@ -32,24 +32,25 @@ def main(snakemake):
     sample = Sample(
         names, labels, errors, np.asarray(clip["trained"]), fold, starts, np.full(len(clip), np.nan)
     )
-    choices, found = all_choices(bool(errors.any())), {}
+    choices, found = all_choices(bool(errors.any()), params.resolution), {}
     phase = np.full(len(clip), np.nan)
-    for interpolation in dict.fromkeys(choice["interpolation"] for choice in choices.values()):
-        preparation = {**params.preparation, "interpolation": interpolation}
-        settings = settings_from(params.grid, preparation, inputs.windows)
+    for name, choice in choices.items():
+        if name in found:
+            continue
+        preparation = {**params.preparation, **{key: choice[key] for key in ("interpolation", "resolution")}}
+        settings = settings_from(params.grid, preparation, inputs.windows, inputs.fibres)
         raw = gridded(paths, settings)
         if not found:  # the papers' choice is the first: all are judged by its S/N
             phase[raw.kept] = raw.phase
             sample.snr[raw.kept] = signal_to_noise(raw.flux, raw.ivar, settings.grid, G_BAND)
-        for name, choice in choices.items():
-            if choice["interpolation"] == interpolation:
-                normalisation = {**preparation["normalisation"], "errors": choice["errors"]}
+        for other, same in choices.items():
+            if all(same[key] == choice[key] for key in ("interpolation", "resolution")):
+                normalisation = {**preparation["normalisation"], "errors": same["errors"]}
                 kernel = kernel_from(settings.grid, normalisation)
-                found[name] = label_by_choice(
-                    raw, kernel, choice, sample, params.model["order"], params.seed, snakemake.threads
-                )
+                how = params.model["order"], params.seed, snakemake.threads
+                found[other] = label_by_choice(raw, kernel, same, sample, *how)
                 print(
-                    f"{name}: {len(raw.kept)} of {len(clip)} stars, {found[name].milliseconds:.2f} CPU-ms each"
+                    f"{other}: {len(raw.kept)} of {len(clip)} stars, {found[other].milliseconds:.2f} CPU-ms each"
                 )
 
     judged = Table({"snr": sample.snr, "phase": phase, "trained": sample.trained})

@@ -135,7 +135,9 @@ def from_files(files, settings):
     fetched = vstack([read_table(path) for path in files["fetched"]], metadata_conflicts="silent")
     path = fetched["path"][rows_of(fetched["spectrum_id"], [example])[0]]
     raw = read_spectrum(located(path, prefix_of(files["stars"])))
-    preparation = settings_from(settings["grid"], settings["preparation"], files["windows"])
+    preparation = settings_from(
+        settings["grid"], settings["preparation"], files["windows"], files.get("fibres")
+    )
     flux, ivar = on_grid(raw, preparation)
     normalised, weight, continuum = normalise(flux[None], ivar[None], preparation.kernel)
     # The pseudo-continuum is known in the rest frame of the star, the raw spectrum is shown as observed.
