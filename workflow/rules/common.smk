@@ -86,6 +86,28 @@ def silent_files(study, prefix):
     return dict(sorted(made.items()))
 
 
+# The settings of the preparation by study, what a study says of its own before what is said for all.
+PREPARATION = {
+    name: merged(config["preparation"], study.get("preparation", {}))
+    for name, study in config["studies"].items()
+}
+
+
+def fibres_by(study, preparation):
+    """The table of the fibres' resolution, where spectra are brought to one line width."""
+    setting = preparation["resolution"]
+    if not setting:
+        return []
+    if setting["table"] == "archive":
+        return f"results/archive/mock/{config['studies'][study]['releases']['lamost']}/fibres_mock.csv"
+    return fact(setting["table"])
+
+
+def fibres_of(w):
+    """The same by what a study says of its own."""
+    return fibres_by(w.study, PREPARATION[w.study])
+
+
 # Of one's own only the parts with another spectrum in them are read again, and models are trained again where the
 # reference set is another one: which these are is known when the stars have been chosen. Catalogue and sets may be
 # younger than what was made of parts and stars that are the same.

@@ -1,26 +1,5 @@
 # From files to normalised spectra on the common grid.
 
-# The settings of the preparation by study, what a study says of its own before what is said for all.
-PREPARATION = {
-    name: merged(config["preparation"], study.get("preparation", {}))
-    for name, study in config["studies"].items()
-}
-
-
-def fibres_by(study, preparation):
-    """The table of the fibres' resolution, where spectra are brought to one line width."""
-    setting = preparation["resolution"]
-    if not setting:
-        return []
-    if setting["table"] == "archive":
-        return f"results/archive/mock/{config['studies'][study]['releases']['lamost']}/fibres_mock.csv"
-    return fact(setting["table"])
-
-
-def fibres_of(w):
-    """The same by what a study says of its own."""
-    return fibres_by(w.study, PREPARATION[w.study])
-
 
 rule prepare:
     input:
