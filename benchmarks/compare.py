@@ -405,10 +405,11 @@ def prepare_rule(bench, n, paths):
     folder.mkdir()
     fetched, preparation = str(folder / "fetched.fits"), bench.config["preparation"]
     bench.run("make_fetched", n_star=n, paths=paths, fetched=fetched)
+    windows = [str(HERE.parent / path) for path in preparation["windows"]]
     report = bench.run(
         "rule",
         script_of_rule="prepare",
-        input={"fetched": fetched, "windows": [str(HERE.parent / path) for path in preparation["windows"]]},
+        input={"fetched": fetched, "windows": windows, "fibres": []},
         output={"store": str(folder / "store.h5"), "rejected": str(folder / "rejected.fits")},
         params={"grid": bench.grid, "preparation": preparation, "code": {}},
         config=bench.config,
