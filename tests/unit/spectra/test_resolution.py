@@ -37,6 +37,15 @@ def test_lines_come_to_the_common_width(resolution):
         assert np.abs(line(centre, resolution) - wanted).max() > 0.15 * (1 - wanted).max()
 
 
+@pytest.mark.parametrize("common", [400.0, 900.0, 1300.0])
+def test_lines_may_become_much_wider(common):
+    excess = np.full(len(GRID), WIDTH**2 * (common**-2 - 1800.0**-2))
+    centre = 10 ** (np.log10(GRID[0]) + 1e-4 * 1000.4)
+    found, wanted = broaden(line(centre, 1800.0), np.ones(len(GRID)), excess)[0], line(centre, common)
+    inside = slice(200, -200)
+    assert np.abs(found - wanted)[inside].max() < 0.01 * (1 - wanted).max()
+
+
 @pytest.mark.parametrize("variance", ["information", "propagate", "paper"])
 def test_noise_goes_through_the_same_taps(rng, variance):
     excess, ivar = np.full(400, 0.4), np.full(400, 25.0)

@@ -16,6 +16,7 @@ COLUMNS = ("fibre", "wavelength", "resolution")
 EVERY = "*"  # stands for all fibres that a table does not name
 _FWHM = np.sqrt(8 * np.log(2))
 _SMALL = 1e-3  # a pixel that would count less does not, and may be bad
+_MOST_AT_ONCE = 0.6  # pixel^2
 _ROUNDING = 0.01  # pixel^2: lines this little too wide pass for the common width
 
 
@@ -112,7 +113,8 @@ def excess_width(resolution, spectrum, grid):
 def broaden(flux, ivar, excess, variance="information"):
     """Widen the lines of a spectrum.
 
-    Five taps whose transfer function is that of a Gaussian to fourth order in the frequency.
+    Five taps whose transfer function is that of a Gaussian to fourth order in the frequency, as often as it takes for
+    that to be close to it.
 
     Parameters
     ----------
@@ -127,6 +129,13 @@ def broaden(flux, ivar, excess, variance="information"):
     -------
     flux, ivar : (n_pix,) float64
     """
+    passes = max(1, int(np.ceil(np.max(excess) / _MOST_AT_ONCE)))
+    for _ in range(passes):
+        flux, ivar = _broaden_once(flux, ivar, excess / passes, variance)
+    return flux, ivar
+
+
+def _broaden_once(flux, ivar, excess, variance):
     fourth = excess**2 / 8 - excess / 24
     weights = {0: 1 - excess + 6 * fourth}
     weights |= dict.fromkeys((-1, 1), excess / 2 - 4 * fourth) | {2 * sign: fourth for sign in (-1, 1)}
