@@ -143,6 +143,15 @@ def test_one_figure_is_a_target_of_its_own(here):
     assert {"catalog", "published", "figure_01"}.isdisjoint(counts)
 
 
+def test_the_mocks_own_table_of_fibres_is_for_no_other_source(here):
+    setting = "preparation={resolution: {common: 1600, table: archive}}"
+    printed = here.fail("--dry-run", "--config", setting, "source=public")
+    assert (
+        "preparation.resolution.table: 'archive' is the mock's own table, and the source is public" in printed
+    )
+    here.succeed("--dry-run", "--config", setting)
+
+
 def test_other_sources_are_plans_of_the_same_rules(here):
     mock, public = plan(here, HO2017), plan(here, HO2017, config=["source=public"])
     made_up = {"mock_catalogs", "mock_spectra", "recovery_mock"}

@@ -92,6 +92,14 @@ PREPARATION = {
     for name, study in config["studies"].items()
 }
 
+for where, setting in {"preparation": config["preparation"], **PREPARATION}.items():
+    if setting["resolution"] and setting["resolution"]["table"] == "archive" and SOURCE != "mock":
+        key = where if where == "preparation" else f"studies.{where}.preparation"
+        raise WorkflowError(
+            f"{key}.resolution.table: 'archive' is the mock's own table, and the source is {SOURCE}. Name a table of the "
+            "fibres' R (fibre, wavelength, resolution), or null for spectra as they are"
+        )
+
 
 def fibres_by(study, preparation):
     """The table of the fibres' resolution, where spectra are brought to one line width."""
