@@ -43,7 +43,7 @@ def error_share(labels, label_errors, order=2):
     labels : (n, k) array
         Of the training stars.
     label_errors : (n, k) array
-        Their standard errors; NaN counts as none.
+        Their standard errors; NaN counts as none, and what exceeds the spread of a label as that.
     order : int
         Order of the model.
 
@@ -52,7 +52,7 @@ def error_share(labels, label_errors, order=2):
     float
     """
     scale = LabelScale.of(labels)
-    x, error = scale.to_scaled(labels), np.nan_to_num(label_errors) / scale.scale
+    x, error = scale.to_scaled(labels), _scaled_errors(label_errors, scale)
     terms, index = product_terms(x.shape[1], order)
     first, second = np.triu_indices(len(polynomial(x.shape[1], order).parent))
 
@@ -79,6 +79,11 @@ def error_share(labels, label_errors, order=2):
     return low
 
 
+def _scaled_errors(label_errors, scale):
+    """Errors (n, k) of scaled labels; none is larger than the spread, or a single star would end the correction."""
+    return np.minimum(np.nan_to_num(label_errors) / scale.scale, 1.0)
+
+
 def known_errors(label_errors, labels):
     """Errors of the labels (n, k), zero where there are none; None if that is everywhere."""
     if label_errors is None:
@@ -96,7 +101,7 @@ def stars_of(labels, scale, order, error=None):
     """`Stars` of labels (n, k), corrected for their errors (n, k) as far as `error_share` allows."""
     x = scale.to_scaled(labels)
     if error is not None:
-        error = error / scale.scale * np.sqrt(error_share(labels, error, order))
+        error = _scaled_errors(error, scale) * np.sqrt(error_share(labels, error, order))
     terms, index = product_terms(x.shape[1], order)
     products = unbiased_terms(x, np.zeros_like(x) if error is None else error, terms)
     return Stars(products, index, polynomial(x.shape[1], order), error)

@@ -97,7 +97,8 @@ def train(flux, ivar, labels, *, label_names, order=2, threads=1, scatter="exact
         Thompson 1971, Biometrika 58, 545).  'grid': the authors' grid in ln s with a parabola through its three
         best points, which is biased low; for comparison.
     label_errors : (n, k) array, optional
-        Standard errors of the labels, taken to be independent; NaN counts as none.  Products of labels are
+        Standard errors of the labels, taken to be independent; NaN counts as none, and what exceeds the
+        spread of a label as that spread.  Products of labels are
         corrected for them, as far as `error_share` allows, and what they add to the residuals is taken off s^2, so
         that neither coefficients nor scatter take errors of labels for properties of spectra.
 
@@ -154,7 +155,7 @@ def train(flux, ivar, labels, *, label_names, order=2, threads=1, scatter="exact
 
 
 def _train_pixels(flux, ivar, stars, maximum_of):
-    """`_Pixels` of clean flux and ivar (P, n), of all `_Stars`, and of those that pilot, every so many."""
+    """`_Pixels` of clean flux and ivar (P, n), of all `Stars`, and of those that pilot, every so many."""
     n_used, n_term = (ivar > 0).sum(axis=1), stars[0].design.shape[1]
     theta, s2, chi2 = np.zeros((len(flux), n_term)), np.zeros(len(flux)), np.zeros(len(flux))
     status = np.full(len(flux), TOO_FEW_STARS, dtype=np.int8)
