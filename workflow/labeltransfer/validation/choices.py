@@ -124,10 +124,7 @@ def label_by_choice(raw, kernel, choice, sample, order=2, seed=0, threads=1):
     labels, trained = sample.labels[rows], sample.trained[rows]
     errors = _SHARE[choice["errors_in_labels"]] * sample.errors[rows]
     how = {"label_names": sample.names, "order": order, "scatter": choice["scatter"], "threads": threads}
-
-    def train(chosen):
-        return cannon.train(flux[chosen], ivar[chosen], labels[chosen], label_errors=errors[chosen], **how)
-
+    train = cannon.trainer(flux, ivar, labels, errors, **how)
     fold = sample.fold[rows]
     tests = [fold == number for number in np.unique(fold)]
     held_out = held_out_labels(

@@ -7,7 +7,7 @@ from labeltransfer.catalogs.enough import CLIPPED, UNREAD, check_trainable
 from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.models.cannon import error_share, train
+from labeltransfer.models.cannon import error_share, trainer
 from labeltransfer.models.clip import train_with_clip
 from labeltransfer.models.files import save_model
 from labeltransfer.models.starts import read_starts, spread_starts
@@ -37,19 +37,8 @@ def main(snakemake):
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     settings, threads = params.model, snakemake.threads
     errors = label_errors(stars, names) * (settings["errors_in_labels"] == "stated")
-
-    def train_on(keep):
-        return train(
-            spectra.flux[keep],
-            spectra.ivar[keep],
-            labels[keep],
-            label_names=names,
-            order=settings["order"],
-            scatter=settings["scatter"],
-            label_errors=errors[keep],
-            threads=threads,
-        )
-
+    options = {"label_names": names, "order": settings["order"], "scatter": settings["scatter"]}
+    train_on = trainer(spectra.flux, spectra.ivar, labels, errors, threads=threads, **options)
     how = {"n_sigma": settings["clip"], "starts": starts, "threads": threads}
     model, keep, first = train_with_clip(train_on, spectra.flux, spectra.ivar, labels, **how)
     check(snakemake, stars[keep], {UNREAD: unread, CLIPPED: np.count_nonzero(~keep)})

@@ -37,19 +37,8 @@ def main(snakemake):
     table = Table({"id": ids, "trained": trainable, "fold": fold, "in_test_20": split})
     table["snr"], table["snr_g"] = spectra.stars["snr"], spectra.stars["snr_g"]
     errors = label_errors(stars, names) * (model["errors_in_labels"] == "stated")
-
-    def train(rows):
-        return cannon.train(
-            spectra.flux[rows],
-            spectra.ivar[rows],
-            labels[rows],
-            label_names=names,
-            order=model["order"],
-            scatter=model["scatter"],
-            label_errors=errors[rows],
-            threads=threads,
-        )
-
+    options = {"label_names": names, "order": model["order"], "scatter": model["scatter"]}
+    train = cannon.trainer(spectra.flux, spectra.ivar, labels, errors, threads=threads, **options)
     how = {"trainable": trainable, "starts": starts, "threads": threads}
     for scheme, tests in schemes.items():
         found = held_out_labels(spectra.flux, spectra.ivar, labels, tests, train, **how)

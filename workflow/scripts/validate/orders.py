@@ -27,24 +27,13 @@ def main(snakemake):
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     fold = k_folds(stars["star"], params.folds, params.seed)
     tests = [fold == number for number in np.unique(fold)]
-
-    def train(order, rows):
-        return cannon.train(
-            spectra.flux[rows],
-            spectra.ivar[rows],
-            labels[rows],
-            label_names=names,
-            order=order,
-            scatter=settings["scatter"],
-            label_errors=errors[rows],
-            threads=threads,
-        )
-
+    options = {"label_names": names, "scatter": settings["scatter"], "threads": threads}
+    train = partial(cannon.trainer, spectra.flux, spectra.ivar, labels, errors, **options)
     fewest = min(np.count_nonzero(trained & ~test) for test in tests)
     orders = sorted({*possible_orders(len(names), fewest), settings["order"]})
     how = {"trainable": np.asarray(trained), "starts": starts, "threads": threads}
     table = orders_table(
-        (spectra.flux, spectra.ivar), labels, names, tests, {o: partial(train, o) for o in orders}, how
+        (spectra.flux, spectra.ivar), labels, names, tests, {o: train(order=o) for o in orders}, how
     )
     print(table.to_string())
     write_csv(table, snakemake.output.table)

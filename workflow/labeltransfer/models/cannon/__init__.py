@@ -8,6 +8,15 @@ follow from one matrix product per block of stars; no iteration touches a pixel 
 from labeltransfer.models.cannon.labelling import label
 from labeltransfer.models.cannon.model import STATUS, CannonModel, linear_coefficients, predict
 from labeltransfer.models.cannon.stars import error_share
-from labeltransfer.models.cannon.training import train
+from labeltransfer.models.cannon.training import train, trainer
 
-__all__ = ["STATUS", "CannonModel", "error_share", "label", "linear_coefficients", "predict", "train"]
+__all__ = [
+    "STATUS",
+    "CannonModel",
+    "error_share",
+    "label",
+    "linear_coefficients",
+    "predict",
+    "train",
+    "trainer",
+]

@@ -154,6 +154,28 @@ def train(flux, ivar, labels, *, label_names, order=2, threads=1, scatter="exact
     return CannonModel(label_names, order, *scale, **arrays._asdict())
 
 
+def trainer(flux, ivar, labels, label_errors, **options):
+    """`train` on some of the stars, for whoever trains again and again.
+
+    Parameters
+    ----------
+    flux, ivar, labels, label_errors
+        As for `train`, of all stars.
+    **options
+        Its other arguments.
+
+    Returns
+    -------
+    callable
+        Rows of stars, or (n,) bool -> `CannonModel` trained on them.
+    """
+
+    def train_on(rows):
+        return train(flux[rows], ivar[rows], labels[rows], label_errors=label_errors[rows], **options)
+
+    return train_on
+
+
 def _train_pixels(flux, ivar, stars, maximum_of):
     """`_Pixels` of clean flux and ivar (P, n), of all `Stars`, and of those that pilot, every so many."""
     n_used, n_term = (ivar > 0).sum(axis=1), stars[0].design.shape[1]
