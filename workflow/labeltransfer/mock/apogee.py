@@ -62,10 +62,10 @@ _PERSISTENCE = 1 << 9
 _DUPLICATE = 1 << 4
 
 # Typical standard deviations: K and dex.
-_ERRORS = {"teff": 25.0, "logg": 0.05, "m_h": 0.02, "alpha_m": 0.015}
+_ERRORS = {"teff": 50.0, "logg": 0.08, "m_h": 0.035, "alpha_m": 0.03}
 _ERRORS |= {"c_h": 0.03, "n_h": 0.04, "o_h": 0.03, "na_h": 0.06, "mg_h": 0.025, "al_h": 0.04, "si_h": 0.025}
 _ERRORS |= {"s_h": 0.05, "k_h": 0.04, "ca_h": 0.025, "ti_h": 0.05, "v_h": 0.06, "cr_h": 0.05, "mn_h": 0.035}
-_ERRORS |= {"fe_h": 0.02, "co_h": 0.06, "ni_h": 0.03}
+_ERRORS |= {"fe_h": 0.035, "co_h": 0.06, "ni_h": 0.03}
 _AK_ERROR = 0.01
 
 

@@ -78,8 +78,8 @@ def default_mock_config():
         "scattered_light": 0.01,
         "calibration_error": 0.05,
         # Growth of sky over star with 50 / snr; lowest and highest R of the fibres.
-        "sky_exponent": 0.25,
-        "resolution": [1800.0, 1800.0],
+        "sky_exponent": 1.0,
+        "resolution": [1600.0, 2000.0],
         # Spectra per release with each defect.
         "defects": {
             "no redshift": 16,
