@@ -183,13 +183,18 @@ def test_stars_lost_between_selection_and_training():
         "Left out: 12 whose spectra cannot be used (for reasons in spectra/reference/*.rejected.fits), "
         "3 clipped (studies.case.model.clip)"
     )
+    quadratic = {"labels": ["a", "b", "c"], "model": {"order": 2}}
     with pytest.raises(
         ValueError, match=r"s.validation.folds leaves 17 stars .* needs at least 20: raise it"
     ):
         enough.check_training_parts(
-            {"validation.folds": [22, 17], "validation.train_fraction": [30]}, 3, 2, "s"
+            {"validation.folds": [22, 17], "validation.train_fraction": [30]}, quadratic, "s"
         )
-    enough.check_training_parts({"validation.folds": [22, 20]}, 3, 2, "s")
+    enough.check_training_parts({"validation.folds": [22, 20]}, quadratic, "s")
+    few = {**quadratic, "model": {"order": 2, "terms": ["a", "b", "c", "a^2"]}}
+    enough.check_training_parts({"validation.folds": [10]}, few, "s")
+    with pytest.raises(ValueError, match=r"needs at least 10: raise it"):
+        enough.check_training_parts({"validation.folds": [9]}, few, "s")
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,19 @@ UNREAD = "whose spectra cannot be used"
 UNREAD_WHERE = "for reasons in spectra/reference/*.rejected.fits"
 
 
-def n_coefficients(n_label, order):
-    """Terms of a polynomial in the labels up to an order, the constant included."""
-    return math.comb(n_label + order, order)
+def n_coefficients(n_label, order, terms=None):
+    """Terms of a polynomial in the labels, all up to an order or those named, the constant included."""
+    return math.comb(n_label + order, order) if terms is None else len(terms) + 1
 
 
-def polynomial_stars(n_label, order):
+def polynomial_stars(n_label, order, terms=None):
     """Fewest stars that a polynomial model is trained on."""
-    return STARS_PER_TERM * n_coefficients(n_label, order)
+    return STARS_PER_TERM * n_coefficients(n_label, order, terms)
+
+
+def _size(study):
+    """Labels, order and named terms of the polynomial model of a study."""
+    return len(study["labels"]), study["model"]["order"], study["model"].get("terms")
 
 
 def network_stars(n_label):
@@ -76,8 +81,8 @@ def problems_of_cannon(n, study, where, seed=0):
     -------
     list of str
     """
-    n_label, order = len(study["labels"]), study["model"]["order"]
-    needed = polynomial_stars(n_label, order)
+    n_label, order, terms = _size(study)
+    needed = polynomial_stars(n_label, order, terms)
     problems = []
     if n < needed:
         problems.append(
@@ -87,7 +92,7 @@ def problems_of_cannon(n, study, where, seed=0):
     else:
         problems += _problems_of_splits(n, needed, study["validation"], f"{where}.validation")
         if not problems:
-            problems += _problems_of_bootstrap(n, n_coefficients(n_label, order), study, where, seed)
+            problems += _problems_of_bootstrap(n, n_coefficients(n_label, order, terms), study, where, seed)
     if n < CALIBRATION_STARS:
         problems.append(f"errors are calibrated with at least {CALIBRATION_STARS}")
     return problems
@@ -149,8 +154,8 @@ def problems_of_network(n_train, n_test, study, where):
     -------
     list of str
     """
-    n_label, order, network = len(study["labels"]), study["model"]["order"], study["network"]
-    needed, polynomial = network_stars(n_label), polynomial_stars(n_label, order)
+    (n_label, order, terms), network = _size(study), study["network"]
+    needed, polynomial = network_stars(n_label), polynomial_stars(n_label, order, terms)
     key = f"{where}.network.train_snr"
     problems = []
     if n_train < needed:
@@ -230,8 +235,8 @@ def check_reference_set(chosen, reasons, n_row, study, where, seed=0):
     if study["model"]["kind"] == "cannon":
         problems += problems_of_cannon(n, study, where, seed)
     else:
-        n_label, order = len(study["labels"]), study["model"]["order"]
-        needed = max(network_stars(n_label), polynomial_stars(n_label, order))
+        n_label, order, terms = _size(study)
+        needed = max(network_stars(n_label), polynomial_stars(n_label, order, terms))
         if n < needed + CALIBRATION_STARS:
             problems.append(
                 f"networks of {n_label} labels and the model of order {order} beside them are trained on at least "
@@ -278,19 +283,20 @@ def check_network(n_train, n_test, lost, study, where):
     refuse(problems, what, why_fewer(lost, keys.get))
 
 
-def check_training_parts(parts, n_label, order, where):
+def check_training_parts(parts, study, where):
     """Raise ValueError unless a polynomial model can be trained on each part of the stars that cross-validation takes.
 
     Parameters
     ----------
     parts : mapping of str to sequence of int
         Key of the study that makes the parts -> stars of each to train on.
-    n_label, order : int
-        Of the model.
+    study : mapping
+        Its part of the configuration.
     where : str
-        The key of the study.
+        The key of that part.
     """
-    needed = polynomial_stars(n_label, order)
+    n_label, order, terms = _size(study)
+    needed = polynomial_stars(n_label, order, terms)
     for key, sizes in parts.items():
         if min(sizes) < needed:
             raise ValueError(

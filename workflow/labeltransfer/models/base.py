@@ -1,38 +1,116 @@
 """What models of every kind share: what they can be asked, the scale of their labels, and the labels they find."""
 
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 
+class Form(NamedTuple):
+    """What a model is a polynomial of, in place of a label: a monotonic function of it.
+
+    Attributes
+    ----------
+    of, back, slope : callables
+        The function, its inverse, and its derivative by the label.
+    """
+
+    of: Callable
+    back: Callable
+    slope: Callable
+
+
+def _positive(x):
+    return np.where(x > 0, x, np.nan)
+
+
+#: Forms of labels by name. 5040 K / Teff is what the populations of atomic levels and hence line strengths go by.
+FORMS = {
+    "x": Form(lambda x: x, lambda y: y, np.ones_like),
+    "5040/x": Form(
+        lambda x: 5040.0 / _positive(x),
+        lambda y: 5040.0 / _positive(y),
+        lambda x: -5040.0 / _positive(x) ** 2,
+    ),
+    "log10(x)": Form(
+        lambda x: np.log10(_positive(x)), lambda y: 10.0**y, lambda x: 1.0 / (_positive(x) * np.log(10.0))
+    ),
+}
+
+
 class LabelScale(NamedTuple):
-    """Centre and spread of the training labels: models are functions of ``x = (label - pivot) / scale``.
+    """Centre and spread of the training labels: models are functions of ``x = (form(label) - pivot) / scale``.
 
     Attributes
     ----------
     pivot, scale : (k,) arrays
-        Mean and standard deviation of the training labels.
+        Mean and standard deviation of the training labels, in their forms.
+    forms : tuple of k str
+        Of `FORMS`; empty for all labels as they are.
     """
 
     pivot: np.ndarray
     scale: np.ndarray
+    forms: tuple = ()
 
     @classmethod
-    def of(cls, labels):
-        """The scale of training labels (n, k)."""
-        return cls(labels.mean(axis=0), labels.std(axis=0))
+    def of(cls, labels, forms=()):
+        """The scale of training labels (n, k) in given forms."""
+        values = _by_form(forms, "of", labels)
+        return cls(values.mean(axis=0), values.std(axis=0), tuple(forms))
 
     def to_scaled(self, labels):
-        """Physical labels (..., k) as x."""
-        return (np.asarray(labels, dtype=float) - self.pivot) / self.scale
+        """Physical labels (..., k) as x; what has no form, such as the logarithm of a negative number, is NaN."""
+        return (_by_form(self.forms, "of", np.asarray(labels, dtype=float)) - self.pivot) / self.scale
 
     def to_physical(self, x):
-        """Labels of x (..., k) in physical units."""
-        return self.pivot + self.scale * x
+        """Labels of x (..., k) in physical units; NaN where a form that is positive would not be."""
+        return _by_form(self.forms, "back", self.pivot + self.scale * x)
 
-    def covariance(self, normal):
-        """Covariances (n, k, k) of physical labels from curvatures J^T W J by x."""
-        return np.linalg.inv(normal) * np.outer(self.scale, self.scale)
+    def slope(self, labels):
+        """Derivatives (..., k) of x by the physical labels (..., k)."""
+        return _by_form(self.forms, "slope", np.asarray(labels, dtype=float)) / self.scale
+
+    def covariance(self, normal, x):
+        """Covariances (n, k, k) of physical labels from curvatures J^T W J by x, at x (n, k)."""
+        step = 1 / self.slope(self.to_physical(x))
+        return np.linalg.inv(normal) * step[:, :, None] * step[:, None, :]
+
+
+def _by_form(forms, part, values):
+    """Values (..., k) through the functions of their forms."""
+    if not forms:
+        return np.ones_like(values) if part == "slope" else values
+    columns = [getattr(FORMS[name], part)(values[..., j]) for j, name in enumerate(forms)]
+    return np.stack(columns, axis=-1)
+
+
+def check_forms(forms, label_names, labels):
+    """Forms (k,) of labels as a tuple, empty if all are as they are.
+
+    Parameters
+    ----------
+    forms : mapping of str to str or None
+        Of labels by name, those of `FORMS`; labels without one are as they are.
+    label_names : sequence of k str
+    labels : (n, k) array
+        What they must exist for.
+
+    Raises
+    ------
+    ValueError
+        For forms or labels that are unknown, or labels that have none of this form.
+    """
+    for name, form in (forms or {}).items():
+        if name not in label_names:
+            raise ValueError(f"a form of {name!r}, which is no label of the model: {', '.join(label_names)}")
+        if form not in FORMS:
+            raise ValueError(f"form of {name} must be one of {', '.join(FORMS)}, not {form!r}")
+        lowest = labels[:, list(label_names).index(name)].min()
+        if form != "x" and not lowest > 0:
+            raise ValueError(f"{form} of {name} needs labels above zero: found {lowest:g}")
+    chosen = tuple((forms or {}).get(name, "x") for name in label_names)
+    return chosen if set(chosen) != {"x"} else ()
 
 
 class Labels(NamedTuple):
@@ -103,12 +181,12 @@ def labels_at(minima, n_pix, scale):
     fitted = minima.start >= 0
     x, chi2 = np.where(fitted[:, None], minima.x, np.nan), np.where(fitted, minima.chi2, np.nan)
     covariance = np.full(minima.normal.shape, np.nan)
-    covariance[fitted] = scale.covariance(minima.normal[fitted])
+    covariance[fitted] = scale.covariance(minima.normal[fitted], x[fitted])
     freedom = n_pix - n_label
     reduced = np.where(freedom > 0, chi2 / np.maximum(freedom, 1), np.nan)
-    return Labels(
-        scale.to_physical(x), covariance, chi2, n_pix, reduced, minima.converged & fitted, minima.start
-    )
+    labels = scale.to_physical(x)
+    converged = minima.converged & np.isfinite(labels).all(axis=1)
+    return Labels(labels, covariance, chi2, n_pix, reduced, converged, minima.start)
 
 
 class SpectralModel(Protocol):
@@ -187,7 +265,7 @@ class SpectralModel(Protocol):
     @property
     def label_scale(self):
         """The `LabelScale` of the model."""
-        return LabelScale(self.pivot, self.scale)
+        return LabelScale(self.pivot, self.scale, getattr(self, "forms", ()))
 
     def to_scaled(self, labels):
         """Physical labels (..., k) to the model's own units."""

@@ -68,9 +68,9 @@ def save_model(path, model, provenance=None):
             value = getattr(model, field.name)
             if isinstance(value, np.ndarray):
                 file.create_dataset(field.name, data=value, track_times=False)
-            elif isinstance(value, tuple):
+            elif isinstance(value, tuple) and value:
                 file.attrs.create(field.name, list(value), dtype=h5py.string_dtype())
-            elif value is not None:
+            elif value not in (None, ()):
                 file.attrs[field.name] = value
         group = file.create_group("provenance")
         for name, value in sorted((provenance or {}).items()):

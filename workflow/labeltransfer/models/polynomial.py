@@ -36,6 +36,24 @@ class Polynomial(NamedTuple):
     slope_factor: np.ndarray
 
 
+class Expansion(NamedTuple):
+    """Which polynomial a model is.
+
+    Attributes
+    ----------
+    order : int
+        Its order.
+    terms : sequence of str or None
+        Terms beside the constant, such as "teff" or "teff^2*logg" (`chosen_terms`); all up to the order if None.
+    forms : mapping of str to str or None
+        Labels that enter as a function of them, one of `labeltransfer.models.base.FORMS`: ``{"teff": "5040/x"}``.
+    """
+
+    order: int = 2
+    terms: tuple | None = None
+    forms: dict | None = None
+
+
 @lru_cache(maxsize=32)
 def polynomial(n_label, order=2):
     """Tables of all monomials of ``n_label`` labels up to ``order``.
@@ -63,6 +81,64 @@ def polynomial(n_label, order=2):
     for table in tables:
         table.flags.writeable = False  # the cache hands the same arrays to everyone
     return tables
+
+
+def term_names(exponents, label_names):
+    """Names of terms as `chosen_terms` reads them: "teff^2*logg"; "1" for the constant."""
+    powers = (
+        [f"{n}^{p}" if p > 1 else n for n, p in zip(label_names, row, strict=True) if p] for row in exponents
+    )
+    return ["*".join(parts) or "1" for parts in powers]
+
+
+def chosen_terms(names, label_names, order):
+    """Which terms of a polynomial some names stand for.
+
+    Parameters
+    ----------
+    names : sequence of str or None
+        Products of labels and their powers, such as "teff", "teff^2" or "teff^2*logg", in any order; None for all
+        terms. The constant is always there.
+    label_names : sequence of k str
+    order : int
+        Of the polynomial.
+
+    Returns
+    -------
+    (t,) int array
+        Rising indices into the terms of ``polynomial(k, order)``.
+
+    Raises
+    ------
+    ValueError
+        For names of no term of this polynomial, a term that is there twice, or a label without a term.
+    """
+    exponents = polynomial(len(label_names), order).exponents
+    if names is None:
+        return np.arange(len(exponents))
+    index, chosen = {tuple(powers): t for t, powers in enumerate(exponents.tolist())}, {0: "1"}
+    for name in names:
+        powers = [0] * len(label_names)
+        for factor in str(name).replace(" ", "").split("*"):
+            label, _, power = factor.partition("^")
+            if label not in label_names or not (power or "1").isdigit():
+                known = ", ".join(label_names)
+                raise ValueError(f"term {name!r}: {factor!r} is no power of a label; labels are {known}")
+            powers[list(label_names).index(label)] += int(power or 1)
+        term = index.get(tuple(powers))
+        if term is None or term in chosen:
+            raise ValueError(
+                f"term {name!r} " + ("stands twice" if term else f"is no term of order {order} or less")
+            )
+        chosen[term] = name
+    lost = [
+        name
+        for name, used in zip(label_names, exponents[sorted(chosen)].any(axis=0), strict=True)
+        if not used
+    ]
+    if lost:
+        raise ValueError(f"no term holds {', '.join(lost)}: the model could not find it")
+    return np.array(sorted(chosen))
 
 
 def vectorize(x, terms):
@@ -118,20 +194,28 @@ def unbiased_terms(x, error, terms):
 
 
 @lru_cache(maxsize=32)
-def product_terms(n_label, order):
+def product_terms(n_label, order, chosen=None):
     """The products of all pairs of terms, each once: for two labels x1 (x2) and x2 (x1) are one.
+
+    Parameters
+    ----------
+    n_label, order : int
+        As for `polynomial`.
+    chosen : tuple of T int, optional
+        The terms; all of them if None.
 
     Returns
     -------
     terms : Polynomial
         Of twice the order; its first terms are those of ``polynomial(n_label, order)``.
     index : (T (T + 1) / 2,) int array
-        Which of them the product of each pair of the latter is, in the order of the rows of the upper triangle.
+        Which of them the product of each pair of the chosen is, in the order of the rows of the upper triangle.
     """
-    few, many = polynomial(n_label, order), polynomial(n_label, 2 * order)
+    few, many = polynomial(n_label, order).exponents, polynomial(n_label, 2 * order)
+    few = few if chosen is None else few[list(chosen)]
     place = {tuple(powers): t for t, powers in enumerate(many.exponents.tolist())}
-    first, second = np.triu_indices(len(few.parent))
-    products = few.exponents[first] + few.exponents[second]
+    first, second = np.triu_indices(len(few))
+    products = few[first] + few[second]
     index = np.array([place[tuple(powers)] for powers in products.tolist()])
     index.flags.writeable = False
     return many, index

@@ -96,7 +96,7 @@ def all_choices(has_errors, resolution=None):
     return {**choices, "all": best}
 
 
-def label_by_choice(raw, kernel, choice, sample, order=2, seed=0, threads=1):
+def label_by_choice(raw, kernel, choice, sample, options=None, seed=0, threads=1):
     """Labels of reference stars from models that had not seen them, by one choice of preparation and training.
 
     Parameters
@@ -109,8 +109,8 @@ def label_by_choice(raw, kernel, choice, sample, order=2, seed=0, threads=1):
         From `all_choices`.
     sample : Sample
         Of as many stars as there are files.
-    order : int
-        Of the polynomial.
+    options : dict, optional
+        Of the model, from `labeltransfer.models.cannon.options_of`; a quadratic one by default.
     seed : int
         Of the swap of noise.
     threads : int
@@ -123,8 +123,8 @@ def label_by_choice(raw, kernel, choice, sample, order=2, seed=0, threads=1):
     flux, ivar = _normalised(raw.flux, raw.ivar, kernel)
     labels, trained = sample.labels[rows], sample.trained[rows]
     errors = _SHARE[choice["errors_in_labels"]] * sample.errors[rows]
-    how = {"label_names": sample.names, "order": order, "scatter": choice["scatter"], "threads": threads}
-    train = cannon.trainer(flux, ivar, labels, errors, **how)
+    options = (options or {"label_names": sample.names}) | {"scatter": choice["scatter"], "threads": threads}
+    train = cannon.trainer(flux, ivar, labels, errors, **options)
     fold = sample.fold[rows]
     tests = [fold == number for number in np.unique(fold)]
     held_out = held_out_labels(

@@ -6,7 +6,7 @@ from labeltransfer.catalogs.rows import label_errors, rows_of
 from labeltransfer.catalogs.splits import bootstrap_rows
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
-from labeltransfer.models.cannon import trainer
+from labeltransfer.models.cannon import options_of, trainer
 from labeltransfer.models.files import save_model
 from labeltransfer.runtime import counted, job
 from labeltransfer.spectra.store import read_stores
@@ -26,7 +26,7 @@ def main(snakemake):
     settings = {"labels": params.labels, "model": params.model, "seed": params.seed}
     meta = provenance(settings, list(inputs), params.code)
     samples = trained[bootstrap_rows(len(trained), len(paths), params.seed)]
-    options = {"label_names": names, "order": params.model["order"], "scatter": params.model["scatter"]}
+    options = options_of(params.model, names)
     train_on = trainer(spectra.flux, spectra.ivar, labels, errors, threads=snakemake.threads, **options)
     for replicate, rows in enumerate(counted(samples, lambda rows: 1, len(paths), "models")):
         about = {**meta, "settings": {**settings, "replicate": replicate}}

@@ -7,9 +7,10 @@ from labeltransfer.catalogs.enough import CLIPPED, UNREAD, check_trainable
 from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
-from labeltransfer.models.cannon import error_share, trainer
+from labeltransfer.models.cannon import error_share, options_of, trainer
 from labeltransfer.models.clip import train_with_clip
 from labeltransfer.models.files import save_model
+from labeltransfer.models.polynomial import chosen_terms
 from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import blamed_on, job
 from labeltransfer.spectra.store import read_stores
@@ -37,7 +38,7 @@ def main(snakemake):
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     settings, threads = params.model, snakemake.threads
     errors = label_errors(stars, names) * (settings["errors_in_labels"] == "stated")
-    options = {"label_names": names, "order": settings["order"], "scatter": settings["scatter"]}
+    options = options_of(settings, names)
     train_on = trainer(spectra.flux, spectra.ivar, labels, errors, threads=threads, **options)
     how = {"n_sigma": settings["clip"], "starts": starts, "threads": threads}
     model, keep, first = train_with_clip(train_on, spectra.flux, spectra.ivar, labels, **how)
@@ -45,7 +46,8 @@ def main(snakemake):
     print(f"trained on {keep.sum()} of {len(keep)} reference stars; {np.count_nonzero(~keep)} clipped")
     meta = provenance({"labels": params.labels, "model": settings}, list(inputs), params.code)
     if errors.any():
-        share = error_share(labels[keep], errors[keep], settings["order"])
+        chosen = chosen_terms(options["order"].terms, names, settings["order"])
+        share = error_share(labels[keep], errors[keep], settings["order"], chosen, model.forms)
         print(f"corrected for {share:.3f} of the variance of the reference labels' errors")
         meta["label_error_share"] = share
     save_model(snakemake.output.model, model.on(spectra.wavelength), meta)

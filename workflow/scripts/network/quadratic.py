@@ -2,7 +2,7 @@
 
 from labeltransfer.catalogs.rows import label_columns, label_errors
 from labeltransfer.files.provenance import provenance
-from labeltransfer.models.cannon import train
+from labeltransfer.models.cannon import options_of, train
 from labeltransfer.models.files import save_model
 from labeltransfer.runtime import job
 from labeltransfer.spectra.store import read_stores
@@ -18,10 +18,8 @@ def main(snakemake):
         training.flux,
         training.ivar,
         label_columns(training.stars, names),
-        label_names=names,
-        order=params.model["order"],
-        scatter=params.model["scatter"],
         label_errors=errors,
+        **options_of(params.model, names),
         threads=snakemake.threads,
     )
     meta = provenance({"labels": params.labels, "model": params.model}, list(inputs), params.code)

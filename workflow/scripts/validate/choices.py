@@ -8,6 +8,7 @@ from labeltransfer.catalogs.splits import k_folds
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.tables import read_table
+from labeltransfer.models.cannon import options_of
 from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import job
 from labeltransfer.spectra.prepare import G_BAND, gridded, kernel_from, settings_from, signal_to_noise
@@ -47,7 +48,7 @@ def main(snakemake):
             if all(same[key] == choice[key] for key in ("interpolation", "resolution")):
                 normalisation = {**preparation["normalisation"], "errors": same["errors"]}
                 kernel = kernel_from(settings.grid, normalisation)
-                how = params.model["order"], params.seed, snakemake.threads
+                how = options_of(params.model, names), params.seed, snakemake.threads
                 found[other] = label_by_choice(raw, kernel, same, sample, *how)
                 print(
                     f"{other}: {len(raw.kept)} of {len(clip)} stars, {found[other].milliseconds:.2f} CPU-ms each"

@@ -33,12 +33,13 @@ def main(snakemake):
         for scheme, key in (("fold", "folds"), ("split", "train_fraction"))
     }
     with blamed_on(inputs.clip):
-        check_training_parts(parts, len(names), model["order"], f"studies.{snakemake.wildcards.study}")
+        check_training_parts(parts, {"labels": names, "model": model}, f"studies.{snakemake.wildcards.study}")
     table = Table({"id": ids, "trained": trainable, "fold": fold, "in_test_20": split})
     table["snr"], table["snr_g"] = spectra.stars["snr"], spectra.stars["snr_g"]
     errors = label_errors(stars, names) * (model["errors_in_labels"] == "stated")
-    options = {"label_names": names, "order": model["order"], "scatter": model["scatter"]}
-    train = cannon.trainer(spectra.flux, spectra.ivar, labels, errors, threads=threads, **options)
+    train = cannon.trainer(
+        spectra.flux, spectra.ivar, labels, errors, **cannon.options_of(model, names), threads=threads
+    )
     how = {"trainable": trainable, "starts": starts, "threads": threads}
     for scheme, tests in schemes.items():
         found = held_out_labels(spectra.flux, spectra.ivar, labels, tests, train, **how)

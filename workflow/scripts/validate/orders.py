@@ -27,14 +27,15 @@ def main(snakemake):
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     fold = k_folds(stars["star"], params.folds, params.seed)
     tests = [fold == number for number in np.unique(fold)]
-    options = {"label_names": names, "scatter": settings["scatter"], "threads": threads}
-    train = partial(cannon.trainer, spectra.flux, spectra.ivar, labels, errors, **options)
+    options = {**cannon.options_of(settings, names), "threads": threads}
+    train = partial(cannon.trainer, spectra.flux, spectra.ivar, labels, errors)
     fewest = min(np.count_nonzero(trained & ~test) for test in tests)
     orders = sorted({*possible_orders(len(names), fewest), settings["order"]})
     how = {"trainable": np.asarray(trained), "starts": starts, "threads": threads}
-    table = orders_table(
-        (spectra.flux, spectra.ivar), labels, names, tests, {o: train(order=o) for o in orders}, how
-    )
+    expansions = {o: options["order"]._replace(order=o, terms=None) for o in orders}
+    expansions[settings["order"]] = options["order"]
+    trainers = {o: train(**{**options, "order": expansion}) for o, expansion in expansions.items()}
+    table = orders_table((spectra.flux, spectra.ivar), labels, names, tests, trainers, how)
     print(table.to_string())
     write_csv(table, snakemake.output.table)
 

@@ -8,7 +8,7 @@ follow from one matrix product per block of stars; no iteration touches a pixel 
 from labeltransfer.models.cannon.labelling import label
 from labeltransfer.models.cannon.model import STATUS, CannonModel, linear_coefficients, predict
 from labeltransfer.models.cannon.stars import error_share
-from labeltransfer.models.cannon.training import train, trainer
+from labeltransfer.models.cannon.training import options_of, train, trainer
 
 __all__ = [
     "STATUS",
@@ -16,6 +16,7 @@ __all__ = [
     "error_share",
     "label",
     "linear_coefficients",
+    "options_of",
     "predict",
     "train",
     "trainer",

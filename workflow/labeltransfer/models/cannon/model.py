@@ -25,9 +25,10 @@ class CannonModel(SpectralModel):
         Order of the polynomial.
     pivot, scale : (k,) arrays
         Mean and standard deviation of the training labels; the model is a polynomial in
-        ``x = (label - pivot) / scale``.
+        ``x = (label - pivot) / scale``, or of a form of the label (`forms`).
     theta : (p, T) array
-        Coefficients, terms in the order of `labeltransfer.models.polynomial.polynomial`.
+        Coefficients, terms in the order of `labeltransfer.models.polynomial.polynomial`; zero for terms that the
+        model was trained without.
     scatter : (p,) array
         Intrinsic scatter s, in units of the normalised flux.
     chi2 : (p,) array
@@ -38,6 +39,8 @@ class CannonModel(SpectralModel):
         Index into `STATUS`.
     wavelength : (p,) array or None
         Vacuum, Angstrom.
+    forms : tuple of k str
+        Of `labeltransfer.models.base.FORMS`; empty for all labels as they are.
     """
 
     kind: ClassVar[str] = "cannon"
@@ -53,6 +56,7 @@ class CannonModel(SpectralModel):
     n_used: np.ndarray
     status: np.ndarray
     wavelength: np.ndarray | None = None
+    forms: tuple = ()
 
     @property
     def terms(self):
@@ -124,7 +128,10 @@ def linear_coefficients(model, per):
         raise ValueError(
             f"the model has no label {', '.join(unknown)}; it has {', '.join(model.label_names)}"
         )
-    slopes = vectorize_slopes(np.zeros((1, len(model.label_names))), model.terms)[0] / model.scale
+    origin = np.zeros((1, len(model.label_names)))
+    slopes = vectorize_slopes(origin, model.terms) * model.label_scale.slope(
+        model.label_scale.to_physical(origin)
+    )
     coefficients = np.full((len(model.theta), len(model.label_names)), np.nan)
-    coefficients[model.usable] = model.theta[model.usable] @ slopes
+    coefficients[model.usable] = model.theta[model.usable] @ slopes[0]
     return {name: coefficients[:, model.label_names.index(name)] * amount for name, amount in per.items()}

@@ -6,7 +6,7 @@ import numpy as np
 
 from labeltransfer.models.base import LabelScale
 from labeltransfer.models.data import weights
-from labeltransfer.models.polynomial import Polynomial, polynomial, product_terms, unbiased_terms
+from labeltransfer.models.polynomial import polynomial, product_terms, unbiased_terms
 
 #: Stars that are weighted at a time, so that their weights stay in the cache.
 STAR_CHUNK = 1024
@@ -20,18 +20,13 @@ _SHARE_STEPS = 10
 class Stars(NamedTuple):
     """What n training stars are to a model of T terms."""
 
-    products: np.ndarray  # (n, M) products of all pairs of terms, each once; the first T are the terms
+    products: np.ndarray  # (n, M) products of all pairs of terms, each once
     index: np.ndarray  # (T (T + 1) / 2,) which of them the product of each pair is
-    terms: Polynomial
+    design: np.ndarray  # (n, T) terms of the stars
     error: np.ndarray | None  # (n, k) errors of the scaled labels, if products are corrected for them
 
-    @property
-    def design(self):
-        """(n, T) terms of the stars."""
-        return self.products[:, : len(self.terms.parent)]
 
-
-def error_share(labels, label_errors, order=2):
+def error_share(labels, label_errors, order=2, chosen=None, forms=()):
     """The part of the variance of label errors that training corrects for; one where all of it can be.
 
     Corrected products of terms stand for those of the true labels, whose spread is smaller. Where errors are nearly
@@ -46,15 +41,20 @@ def error_share(labels, label_errors, order=2):
         Their standard errors; NaN counts as none, and what exceeds the spread of a label as that.
     order : int
         Order of the model.
+    chosen : (T,) int array, optional
+        Its terms, from `labeltransfer.models.polynomial.chosen_terms`.
+    forms : tuple of k str
+        Of its labels.
 
     Returns
     -------
     float
     """
-    scale = LabelScale.of(labels)
-    x, error = scale.to_scaled(labels), _scaled_errors(label_errors, scale)
-    terms, index = product_terms(x.shape[1], order)
-    first, second = np.triu_indices(len(polynomial(x.shape[1], order).parent))
+    scale = LabelScale.of(labels, forms)
+    x, error = scale.to_scaled(labels), _scaled_errors(label_errors, labels, scale)
+    terms, index = product_terms(x.shape[1], order, _as_key(chosen))
+    n_term = round(np.sqrt(2 * len(index) + 0.25) - 0.5)
+    first, second = np.triu_indices(n_term)
 
     def moments(share):
         full = np.empty((first[-1] + 1, first[-1] + 1))
@@ -79,9 +79,14 @@ def error_share(labels, label_errors, order=2):
     return low
 
 
-def _scaled_errors(label_errors, scale):
+def _scaled_errors(label_errors, labels, scale):
     """Errors (n, k) of scaled labels; none is larger than the spread, or a single star would end the correction."""
-    return np.minimum(np.nan_to_num(label_errors) / scale.scale, 1.0)
+    return np.minimum(np.nan_to_num(label_errors) * np.abs(scale.slope(labels)), 1.0)
+
+
+def _as_key(chosen):
+    """Chosen terms as what a cache can look up."""
+    return None if chosen is None else tuple(np.asarray(chosen).tolist())
 
 
 def known_errors(label_errors, labels):
@@ -97,14 +102,18 @@ def known_errors(label_errors, labels):
     return error if error.any() else None
 
 
-def stars_of(labels, scale, order, error=None):
+def stars_of(labels, scale, order, chosen=None, error=None):
     """`Stars` of labels (n, k), corrected for their errors (n, k) as far as `error_share` allows."""
     x = scale.to_scaled(labels)
     if error is not None:
-        error = _scaled_errors(error, scale) * np.sqrt(error_share(labels, error, order))
-    terms, index = product_terms(x.shape[1], order)
+        share = error_share(labels, error, order, chosen, scale.forms)
+        error = _scaled_errors(error, labels, scale) * np.sqrt(share)
+    terms, index = product_terms(x.shape[1], order, _as_key(chosen))
     products = unbiased_terms(x, np.zeros_like(x) if error is None else error, terms)
-    return Stars(products, index, polynomial(x.shape[1], order), error)
+    n_all = len(polynomial(x.shape[1], order).parent)
+    every = chosen is None or len(chosen) == n_all
+    design = products[:, :n_all] if every else np.ascontiguousarray(products[:, chosen])
+    return Stars(products, index, design, error)
 
 
 def label_noise(theta, ivar, s2, stars):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labeltransfer.catalogs.enough import STARS_PER_TERM
-from labeltransfer.models.base import LabelScale
+from labeltransfer.catalogs.enough import STARS_PER_TERM, n_coefficients
+from labeltransfer.models.base import LabelScale, check_forms
 from labeltransfer.models.cannon.kernels import factor_and_solve, solve_again
 from labeltransfer.models.cannon.model import (
     DEGENERATE,
@@ -25,7 +25,7 @@ from labeltransfer.models.data import (
     run_blocks,
     weights,
 )
-from labeltransfer.models.polynomial import polynomial
+from labeltransfer.models.polynomial import Expansion, chosen_terms
 from labeltransfer.models.scatter import best_trial, minus_two_log_likelihood, newton_scatter
 
 #: Pixels per unit of work.
@@ -87,8 +87,8 @@ def train(flux, ivar, labels, *, label_names, order=2, threads=1, scatter="exact
         Labels of the reference stars.
     label_names : sequence of k str
         Kept in the model, and used in messages.
-    order : int
-        Order of the polynomial.
+    order : int or labeltransfer.models.polynomial.Expansion
+        Order of the polynomial; or which of its terms there are, and functions of labels that they are made of.
     threads : int
         Threads over blocks of pixels; the result does not depend on it.
     scatter : {'exact', 'reml', 'grid'}
@@ -97,10 +97,9 @@ def train(flux, ivar, labels, *, label_names, order=2, threads=1, scatter="exact
         Thompson 1971, Biometrika 58, 545).  'grid': the authors' grid in ln s with a parabola through its three
         best points, which is biased low; for comparison.
     label_errors : (n, k) array, optional
-        Standard errors of the labels, taken to be independent; NaN counts as none, and what exceeds the
-        spread of a label as that spread.  Products of labels are
-        corrected for them, as far as `error_share` allows, and what they add to the residuals is taken off s^2, so
-        that neither coefficients nor scatter take errors of labels for properties of spectra.
+        Standard errors of the labels, taken to be independent; NaN counts as none, and what exceeds the spread of a
+        label as that spread.  Products of labels are corrected for them, as far as `error_share` allows, and what they
+        add to the residuals is taken off s^2: neither coefficients nor scatter take them for properties of spectra.
 
     Returns
     -------
@@ -121,8 +120,9 @@ def train(flux, ivar, labels, *, label_names, order=2, threads=1, scatter="exact
     """
     check_spectra(flux, ivar)
     label_names = tuple(label_names)
-    terms = polynomial(len(label_names), order)
-    n_term, n_pix = len(terms.parent), np.shape(flux)[1]
+    order, terms, forms = order if isinstance(order, Expansion) else Expansion(order)
+    chosen = chosen_terms(terms, label_names, order)
+    n_term, n_pix = len(chosen), np.shape(flux)[1]
     model = f"a model of order {order} in {len(label_names)} labels ({n_term} coefficients per pixel)"
     labels = check_training_labels(labels, label_names, len(flux), STARS_PER_TERM * n_term, model)
     methods = {"exact": _maximise, "reml": partial(_maximise, restricted=True), "grid": _search_grid}
@@ -132,9 +132,9 @@ def train(flux, ivar, labels, *, label_names, order=2, threads=1, scatter="exact
     if error is not None and scatter == "grid":
         raise ValueError("the scatter 'grid' knows no errors of labels: choose another, or give none")
     flux, ivar = native(flux), native(ivar)
-    scale = LabelScale.of(labels)
+    scale = LabelScale.of(labels, check_forms(forms, label_names, labels))
     every = max(1, len(labels) // max(_PILOT_STARS, _PILOT_STARS_PER_TERM * n_term))
-    plain = partial(stars_of, scale=scale, order=order)
+    plain = partial(stars_of, scale=scale, order=order, chosen=chosen)
     stars, pilot = plain(labels, error=error), (plain(labels[::every]), every)
 
     def train_block(first):
@@ -151,7 +151,10 @@ def train(flux, ivar, labels, *, label_names, order=2, threads=1, scatter="exact
 
     parts = run_blocks(train_block, range(0, n_pix, PIXEL_BLOCK), threads)
     arrays = _Pixels(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    return CannonModel(label_names, order, *scale, **arrays._asdict())
+    theta = np.zeros((n_pix, n_coefficients(len(label_names), order)))
+    theta[:, chosen] = arrays.theta
+    arrays = arrays._replace(theta=theta)
+    return CannonModel(label_names, order, *scale[:2], *arrays, forms=scale.forms)
 
 
 def trainer(flux, ivar, labels, label_errors, **options):
@@ -174,6 +177,12 @@ def trainer(flux, ivar, labels, label_errors, **options):
         return train(flux[rows], ivar[rows], labels[rows], label_errors=label_errors[rows], **options)
 
     return train_on
+
+
+def options_of(model, label_names):
+    """Arguments of `train` by a study's settings of its model."""
+    expansion = Expansion(*(model.get(key) for key in Expansion._fields))
+    return {"label_names": tuple(label_names), "order": expansion, "scatter": model["scatter"]}
 
 
 def _train_pixels(flux, ivar, stars, maximum_of):

@@ -109,7 +109,8 @@ def train_network(flux, ivar, labels, label_names, *, prior=None, options=None, 
     arrays = _Networks(*(np.concatenate(part) for part in zip(*parts, strict=True)))
     return NetworkModel(
         label_names,
-        *scale,
+        scale.pivot,
+        scale.scale,
         **arrays._asdict(),
         ridge=float(options.ridge),
         l1=float(options.l1),
