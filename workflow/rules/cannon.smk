@@ -6,6 +6,7 @@ rule train:
         stores=gather.reference("results/{{study}}/spectra/reference/{scatteritem}.h5"),
         stars=REFERENCE_SET,
         starts=lambda w: starts_of(w.study),
+        noise=noise_of,
     output:
         model="results/{study}/models/cannon.h5",
         clip="results/{study}/models/reference_clip.fits",

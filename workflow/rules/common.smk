@@ -116,6 +116,12 @@ def fibres_of(w):
     return fibres_by(w.study, PREPARATION[w.study])
 
 
+def noise_of(w):
+    """The typical noise, where Eq. 1 weights pixels by it."""
+    typical = PREPARATION[w.study]["normalisation"]["errors"] == "typical"
+    return f"results/{w.study}/spectra/typical_noise.csv" if typical else []
+
+
 # Of one's own only the parts with another spectrum in them are read again, and models are trained again where the
 # reference set is another one: which these are is known when the stars have been chosen. Catalogue and sets may be
 # younger than what was made of parts and stars that are the same.

@@ -40,6 +40,7 @@ use rule figure_01 as figure_02 with:
         apogee="results/{study}/archive/example_apogee.fits",
         windows=[fact(table) for table in config["preparation"]["windows"]],
         fibres=fibres_of,
+        noise=noise_of,
     output:
         **drawn("ho2017/figure_02", "02", "from spectrum to model input"),
     log:

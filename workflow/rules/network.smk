@@ -47,6 +47,7 @@ rule theory:
     input:
         spectra=lambda w: fact(config["studies"][w.study]["network"]["spectra"]),
         training="results/{study}/models/training.h5",
+        noise=noise_of,
     output:
         theory="results/{study}/models/theory.fits",
     log:
@@ -138,6 +139,7 @@ rule network_part:
 rule network:
     input:
         parts=gather.pixels("results/{{study}}/models/parts/{{method}}/{scatteritem}.h5"),
+        noise=noise_of,
     output:
         model="results/{study}/models/{method}.h5",
     log:
@@ -155,7 +157,7 @@ rule network:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        code=code_of("models"),
+        code=code_of("spectra", "models"),
     message:
         "{wildcards.study}: joining the networks of all pixels, {wildcards.method}"
     script:
@@ -454,6 +456,7 @@ rule extra_labels:
         clip="results/{study}/models/reference_clip.fits",
         spectra=lambda w: fact(config["studies"][w.study]["network"]["spectra"]),
         ridge="results/{study}/models/ridge_prior.csv",
+        noise=noise_of,
     output:
         table=report(
             "results/{study}/extra_labels.csv",
@@ -495,6 +498,7 @@ rule shifted_spectra_mock:
         stars="results/{study}/models/reference_clip.fits",
         windows=[fact(table) for table in config["preparation"]["windows"]],
         fibres=fibres_of,
+        noise=noise_of,
     output:
         store="results/{study}/validation/shifted_mock.h5",
     log:

@@ -1,11 +1,42 @@
 # From files to normalised spectra on the common grid.
 
 
+rule typical_noise:
+    input:
+        fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
+        windows=[fact(table) for table in config["preparation"]["windows"]],
+        fibres=fibres_of,
+    output:
+        noise="results/{study}/spectra/typical_noise.csv",
+    log:
+        "logs/{study}/typical_noise.log",
+    benchmark:
+        "logs/{study}/typical_noise.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        most=1000,
+        grid=config["grid"],
+        preparation=lambda w: PREPARATION[w.study],
+        seed=config["seed"],
+        code=code_of("spectra"),
+    message:
+        "{wildcards.study}: the typical shape of the noise"
+    script:
+        "../scripts/spectra/typical_noise.py"
+
+
 rule prepare:
     input:
         fetched=fetched_part if SOURCE == "local" else "results/{study}/archive/{role}/{item}.fits",
         windows=[fact(table) for table in config["preparation"]["windows"]],
         fibres=fibres_of,
+        noise=noise_of,
     output:
         store="results/{study}/spectra/{role}/{item}.h5",
         rejected="results/{study}/spectra/{role}/{item}.rejected.fits",

@@ -7,7 +7,7 @@ import pytest
 
 from labeltransfer.spectra.frame import to_common_grid
 from labeltransfer.spectra.grid import common_grid
-from labeltransfer.spectra.normalise import FORMS, banded_kernel, kernel_fwhm, normalise
+from labeltransfer.spectra.normalise import FORMS, banded_kernel, kernel_fwhm, normalise, typical_noise
 from labeltransfer.surveys.grids import lamost_grid
 
 GRID = common_grid()
@@ -84,6 +84,23 @@ def test_a_typical_shape_is_that_of_every_star(spectra):
     np.testing.assert_array_equal(continuum, expected[2])
     np.testing.assert_array_equal(out, expected[0])
     np.testing.assert_allclose(weights, ivar * np.nan_to_num(continuum) ** 2, rtol=1e-14)
+
+
+def test_the_typical_noise_is_the_median_shape_of_the_stars(rng):
+    shape = np.linspace(1.0, 3.0, 200)
+    level = np.exp(rng.normal(0, 2, 31))
+    ivar = level[:, None] * shape * np.exp(0.1 * rng.standard_normal((31, 200)))
+    ivar[rng.random(ivar.shape) < 0.1] = 0
+    ivar[:, 50:60] = 0  # nobody sees these
+    ivar[4] = 0  # nor this star
+    ivar[5, 7] = np.nan
+    found = typical_noise(ivar)
+    ratio = found / (shape / np.median(shape))
+    assert np.delete(ratio, np.s_[48:62]) == pytest.approx(1, abs=0.12)
+    np.testing.assert_allclose(found[50:60], np.interp(np.arange(50, 60), [49, 60], found[[49, 60]]))
+    np.testing.assert_allclose(typical_noise(7 * ivar), found)
+    np.testing.assert_array_equal(typical_noise(np.zeros((3, 5))), np.ones(5))
+    np.testing.assert_array_equal(typical_noise(np.zeros((0, 5))), np.ones(5))
 
 
 def test_swapped_noise_moves_the_flux_of_the_paper_alone(spectra):

@@ -28,6 +28,8 @@ def test_choices_are_the_papers_each_of_the_best_alone_and_all():
         "normalisation.errors: none",
         "scatter: reml",
         "errors_in_labels: stated",
+        "normalisation.errors: typical",
+        "normalisation.fit: line",
         "errors_in_labels: half",
         "all",
     ]
@@ -35,13 +37,13 @@ def test_choices_are_the_papers_each_of_the_best_alone_and_all():
     matched = all_choices(True, setting)
     assert list(matched) == ["paper", "resolution: 1600", *names[1:]]
     assert matched["resolution: 1600"] == PAPER | {"resolution": setting}
-    assert matched["all"] == BEST | {"resolution": setting}
+    assert matched["all"] == PAPER | BEST | {"resolution": setting}
     without = all_choices(False)
     assert list(without) == [name for name in names if "in_labels" not in name]
     for name, choice in without.items():
         changed = {key for key in PAPER if choice[key] != PAPER[key]}
         assert len(changed) == {"paper": 0, "all": 4}.get(name, 1)
-    assert without["all"] == BEST | {"resolution": None}
+    assert without["all"] == PAPER | BEST | {"resolution": None}
 
 
 def test_a_slope_is_that_of_scipy(rng):
@@ -78,6 +80,7 @@ def made_up(rng, n=4000, phase=0.0, snr=0.0, response=1.0, noise=0.1):
     """Labels that depend on phase and S/N as told, and what they should be."""
     truth = rng.standard_normal((n, 1))
     stars = Table({"phase": rng.random(n), "snr": rng.uniform(20, 200, n), "trained": np.ones(n, dtype=bool)})
+    stars["redshift"] = rng.normal(0, 3e-4, n)
     u = 4 * stars["phase"] * (1 - stars["phase"])
     error = np.full((n, 1), noise)
     labels = response * truth + noise * rng.standard_normal((n, 1))
@@ -87,10 +90,17 @@ def made_up(rng, n=4000, phase=0.0, snr=0.0, response=1.0, noise=0.1):
 
 def test_what_is_put_into_labels_is_found_in_the_table(rng):
     truth, stars, found = made_up(rng, phase=0.05, snr=3.0)
+    found.labels[:, 0] += 0.03 * stars["redshift"] * 2997.92458
     swapped = 0.02 + 0.01 * rng.standard_normal((400, 1))
     found = found._replace(swapped=swapped)
     row = choices_table({"paper": found}, ["fe_h"], truth, np.zeros_like(truth), stars).iloc[0]
-    for key, value in (("phase_slope", 0.05), ("snr_slope", 3.0), ("response", 1.0), ("swap", 0.02)):
+    for key, value in (
+        ("phase_slope", 0.05),
+        ("velocity_slope", 0.03),
+        ("snr_slope", 3.0),
+        ("response", 1.0),
+        ("swap", 0.02),
+    ):
         assert abs(row[key] - value) < 4 * row[f"{key}_err"]
         assert 0 < row[f"{key}_err"] < 0.5 * value
     inverse = 3.0 / stars["snr"]
@@ -98,7 +108,7 @@ def test_what_is_put_into_labels_is_found_in_the_table(rng):
     assert abs(row["snr_bias"] - expected) < 4 * row["snr_bias_err"] < expected
     assert row["scatter_ratio"] == 1
     assert row["scatter_ratio_err"] == 0
-    assert row["phase_slope_first"] == 0
+    assert row["phase_slope_first"] == row["velocity_slope_first"] == 0
     assert row["n"] == 4000
 
 

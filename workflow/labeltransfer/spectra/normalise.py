@@ -118,6 +118,33 @@ def banded_kernel(wavelength, width=50.0, form="exp(-d2/L2)", errors="star", fit
     return Kernel(len(wavelength), bands, shape, fit)
 
 
+def typical_noise(ivar):
+    """The typical shape of the inverse variance of spectra, for errors "typical" of `banded_kernel`.
+
+    Parameters
+    ----------
+    ivar : (n_star, n_pix) array
+        Of spectra before they are normalised; pixels without ivar > 0 are bad.
+
+    Returns
+    -------
+    (n_pix,) float64
+        Median over the stars of ivar over its median in each of them, the latter over its good pixels; where no star
+        has a good pixel, that of the nearest that has one. One without any star.
+    """
+    ivar = np.asarray(ivar, dtype=float)
+    ratio = np.full(ivar.shape, np.nan)
+    for row, one in zip(ratio, ivar, strict=True):
+        good = (one > 0) & np.isfinite(one)
+        if good.any():
+            row[good] = one[good] / np.median(one[good])
+    known = np.flatnonzero(np.isfinite(ratio).any(axis=0))
+    if not len(known):
+        return np.ones(ivar.shape[1])
+    shape = np.nanmedian(ratio[:, known], axis=0)
+    return np.interp(np.arange(ivar.shape[1]), known, shape)
+
+
 def _between(n_pix, stride):
     """Every so many pixels a node (n_node,), and what values at the nodes count for each pixel (n_node, n_pix)."""
     nodes = np.unique(np.append(np.arange(0, n_pix, stride), n_pix - 1))

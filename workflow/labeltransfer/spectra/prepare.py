@@ -1,10 +1,13 @@
 """From files to normalised spectra on the common grid; in blocks, so that memory stays small."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from astropy.table import Table
 
+from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.spectra.frame import line_variance, mean_smoothing, pixel_phase, to_common_grid
 from labeltransfer.spectra.grid import common_grid
@@ -237,12 +240,28 @@ def _single(flux, ivar):
     return flux, ivar
 
 
-def settings_from(grid, preparation, windows, fibres=None):
-    """Settings of the preparation from their parts of the configuration, and the table of the fibres' resolution."""
+def settings_from(grid, preparation, windows, fibres=None, noise=None):
+    """Settings of the preparation from their parts of the configuration, and tables of what these may need.
+
+    Parameters
+    ----------
+    grid, preparation : mapping
+        Parts of the configuration.
+    windows : sequence of path
+        Tables of masked windows.
+    fibres : path, optional
+        Table of the fibres' resolution.
+    noise : path, optional
+        Table of the typical noise, from `write_noise`.
+
+    Returns
+    -------
+    Settings
+    """
     wavelength = common_grid(**grid)
     return Settings(
         wavelength,
-        kernel_from(wavelength, preparation["normalisation"]),
+        kernel_from(wavelength, preparation["normalisation"], noise),
         read_windows(*windows),
         preparation["variance"],
         preparation["andmask"],
@@ -253,10 +272,30 @@ def settings_from(grid, preparation, windows, fibres=None):
     )
 
 
-def kernel_from(wavelength, normalisation):
-    """Kernel of Eq. 1 on a grid, from its part of the configuration."""
+def kernel_from(wavelength, normalisation, noise=None):
+    """Kernel of Eq. 1 on a grid, from its part of the configuration; noise as for `settings_from`, or an array."""
     keys = ("width", "weight", "errors", "fit")
-    return banded_kernel(wavelength, *(normalisation[key] for key in keys))
+    shape = read_noise(noise, wavelength) if isinstance(noise, str | Path) and noise else noise
+    return banded_kernel(wavelength, *(normalisation[key] for key in keys), typical=shape)
+
+
+def write_noise(path, wavelength, noise):
+    """Write the table of the typical noise (n_pix,) at wavelengths (n_pix,), from `normalise.typical_noise`."""
+    write_csv(pd.DataFrame({"wavelength": wavelength, "ivar": noise}), path)
+
+
+def read_noise(path, wavelength):
+    """Typical noise (n_pix,) from the table that `write_noise` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is of another grid.
+    """
+    table = pd.read_csv(path, float_precision="round_trip")
+    if len(table) != len(wavelength) or not np.allclose(table["wavelength"], wavelength, rtol=1e-9, atol=0):
+        raise ValueError(f"{path}: of another grid of wavelengths; delete it and rerun to make it anew")
+    return table["ivar"].to_numpy(dtype=float)
 
 
 def smoothing_of(preparation, resolution, grid):

@@ -16,6 +16,7 @@ PAPER = {
     "interpolation": "linear",
     "resolution": None,
     "errors": "star",
+    "fit": "average",
     "scatter": "exact",
     "errors_in_labels": "none",
 }
@@ -24,7 +25,9 @@ FAINT, BRIGHT = 50.0, 100.0  # S/N below and above, of the bias between faint an
 _N_BOOTSTRAP = 200
 _MEDIAN_ERROR = np.sqrt(np.pi / 2)  # standard error of the median of a Gaussian, over that of the mean
 _LEAST_STARS = 10
-_WRITTEN = {"errors": "normalisation.errors"}  # what the configuration calls them
+_LIGHT = 299792.458  # km/s
+_OTHERS = ({"errors": "typical"}, {"fit": "line"})  # tried alone
+_WRITTEN = {"errors": "normalisation.errors", "fit": "normalisation.fit"}  # what the configuration calls them
 _SHARE = {"none": 0.0, "half": 0.5, "stated": 1.0}  # of the stated errors of labels
 
 
@@ -74,7 +77,7 @@ class Found(NamedTuple):
 
 
 def all_choices(has_errors, resolution=None):
-    """Name of each choice -> its settings: the papers', each of the best alone, and all of these.
+    """Name of each choice -> its settings: the papers', each of the best and of some others alone, and all of the best.
 
     Parameters
     ----------
@@ -84,12 +87,12 @@ def all_choices(has_errors, resolution=None):
     resolution : dict, optional
         As the configuration has it, where spectra can be brought to one line width.
     """
-    best = BEST | {"resolution": resolution}
+    best = PAPER | BEST | {"resolution": resolution}
     singles = {key: value for key, value in BEST.items() if has_errors or key != "errors_in_labels"}
     choices = {"paper": PAPER}
     if resolution:
         choices[f"resolution: {resolution['common']:g}"] = {**PAPER, "resolution": resolution}
-    for key, value in singles.items():
+    for key, value in [*singles.items(), *(item for other in _OTHERS for item in other.items())]:
         choices[f"{_WRITTEN.get(key, key)}: {value}"] = {**PAPER, key: value}
     if has_errors:
         choices["errors_in_labels: half"] = {**PAPER, "errors_in_labels": "half"}
@@ -192,23 +195,26 @@ def choices_table(found, names, reference, reference_errors, stars):
     reference, reference_errors : (n, k) arrays
         What the labels should be, and the errors of that.
     stars : Table
-        `snr`, `phase` of the velocity (`labeltransfer.spectra.frame.pixel_phase`), and whether a star was `trained` on.
+        `snr`, `redshift`, `phase` of the velocity (`labeltransfer.spectra.frame.pixel_phase`), and whether a star was
+        `trained` on.
 
     Returns
     -------
     DataFrame
         `bias` and `scatter` are robust, of all stars, `scatter_trained` is the standard deviation of those that the
         clip left; `scatter_ratio` is over that of the first choice, with an error from samples of the stars.
-        `phase_slope` is how much labels change from velocities on a pixel to those half way between two, `snr_bias`
-        the mean of faint stars minus that of bright ones, `snr_slope` the change by 1 / S/N, `response` the change of
-        labels with what they should be; each after a clip at 4 sigma. `phase_slope_first` is that of the difference
-        from the first choice, which needs no reference, nor does `swap`, the median shift by the swap of noise.
+        `phase_slope` is how much labels change from velocities on a pixel to those half way between two,
+        `velocity_slope` by 100 km/s, `snr_bias` the mean of faint stars minus that of bright ones, `snr_slope` the
+        change by 1 / S/N, `response` the change of labels with what they should be; each after a clip at 4 sigma.
+        `phase_slope_first` and `velocity_slope_first` are those of the difference from the first choice, which needs no
+        reference, nor does `swap`, the median shift by the swap of noise.
         `z_width` is the robust width over formal and reference errors.
     """
     snr, u = (
         np.asarray(stars["snr"], dtype=float),
         4 * np.asarray(stars["phase"]) * (1 - np.asarray(stars["phase"])),
     )
+    velocity = np.asarray(stars["redshift"], dtype=float) * _LIGHT / 100
     trained, first = np.asarray(stars["trained"], dtype=bool), next(iter(found))
     rows = []
     for name, choice in found.items():
@@ -232,9 +238,11 @@ def choices_table(found, names, reference, reference_errors, stars):
             offset = choice.labels[:, j] - reference[:, j]
             against = {
                 "phase_slope": (u, offset),
+                "velocity_slope": (velocity, offset),
                 "snr_slope": (1 / snr, offset),
                 "response": (reference[:, j], choice.labels[:, j]),
                 "phase_slope_first": (u, choice.labels[:, j] - found[first].labels[:, j]),
+                "velocity_slope_first": (velocity, choice.labels[:, j] - found[first].labels[:, j]),
             }
             for key, (x, y) in against.items():
                 about[key], about[f"{key}_err"] = slope(x[keep], y[keep])

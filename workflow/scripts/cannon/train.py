@@ -13,6 +13,7 @@ from labeltransfer.models.files import save_model
 from labeltransfer.models.polynomial import chosen_terms
 from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import blamed_on, job
+from labeltransfer.spectra.prepare import read_noise
 from labeltransfer.spectra.store import read_stores
 
 
@@ -50,7 +51,8 @@ def main(snakemake):
         share = error_share(labels[keep], errors[keep], settings["order"], chosen, model.forms)
         print(f"corrected for {share:.3f} of the variance of the reference labels' errors")
         meta["label_error_share"] = share
-    save_model(snakemake.output.model, model.on(spectra.wavelength), meta)
+    noise = read_noise(inputs.noise, spectra.wavelength) if inputs.noise else None
+    save_model(snakemake.output.model, model.on(spectra.wavelength, noise), meta)
     clip = Table({"id": spectra.stars["id"], "trained": keep})
     for number, name in enumerate(names):
         clip[name] = labels[:, number]

@@ -35,7 +35,7 @@ def main(snakemake):
         network["references"],
         labels,
         spectra.wavelength,
-        kernel_from(spectra.wavelength, params.preparation["normalisation"]),
+        kernel_from(spectra.wavelength, params.preparation["normalisation"], inputs.noise),
         np.median(spectra.ivar[train], axis=0),
         smoothing_of(params.preparation, models.resolution, spectra.wavelength),
     )

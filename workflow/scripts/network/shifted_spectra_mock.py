@@ -21,7 +21,7 @@ def main(snakemake):
     visits = release_visits(universe, release)
     rows = rows_of(visits["spectrum_id"], ids)
     truth = universe.stars[visits["star"][rows]][list(LABELS)]
-    settings = settings_from(params.grid, params.preparation, inputs.windows, inputs.fibres)
+    settings = settings_from(params.grid, params.preparation, inputs.windows, inputs.fibres, inputs.noise)
     abundances = [name for name in params.labels if name.endswith("_h")]
     shifts = [("", 0.0), *((name, size) for name in abundances for size in params.shift["sizes"])]
     blocks = shifted_blocks(universe, (release, rows, ids), truth, shifts, settings)

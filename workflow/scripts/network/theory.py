@@ -22,7 +22,7 @@ def main(snakemake):
         params.references,
         params.labels,
         training.wavelength,
-        kernel_from(training.wavelength, params.preparation["normalisation"]),
+        kernel_from(training.wavelength, params.preparation["normalisation"], inputs.noise),
         np.median(training.ivar, axis=0),
         smoothing_of(params.preparation, models.resolution, training.wavelength),
     )

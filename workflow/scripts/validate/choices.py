@@ -11,6 +11,7 @@ from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import options_of
 from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import job
+from labeltransfer.spectra.normalise import typical_noise
 from labeltransfer.spectra.prepare import G_BAND, gridded, kernel_from, settings_from, signal_to_noise
 from labeltransfer.validation.choices import Sample, all_choices, choices_table, label_by_choice
 from labeltransfer.validation.summaries import truth_columns
@@ -34,27 +35,30 @@ def main(snakemake):
         names, labels, errors, np.asarray(clip["trained"]), fold, starts, np.full(len(clip), np.nan)
     )
     choices, found = all_choices(bool(errors.any()), params.resolution), {}
-    phase = np.full(len(clip), np.nan)
+    phase, redshift = np.full((2, len(clip)), np.nan)
+    plain = {**params.preparation["normalisation"], "errors": "none"}
     for name, choice in choices.items():
         if name in found:
             continue
-        preparation = {**params.preparation, **{key: choice[key] for key in ("interpolation", "resolution")}}
+        preparation = {**params.preparation, "normalisation": plain}
+        preparation |= {key: choice[key] for key in ("interpolation", "resolution")}
         settings = settings_from(params.grid, preparation, inputs.windows, inputs.fibres)
         raw = gridded(paths, settings)
         if not found:  # the papers' choice is the first: all are judged by its S/N
-            phase[raw.kept] = raw.phase
+            phase[raw.kept], redshift[raw.kept] = raw.phase, raw.redshift
             sample.snr[raw.kept] = signal_to_noise(raw.flux, raw.ivar, settings.grid, G_BAND)
         for other, same in choices.items():
             if all(same[key] == choice[key] for key in ("interpolation", "resolution")):
-                normalisation = {**preparation["normalisation"], "errors": same["errors"]}
-                kernel = kernel_from(settings.grid, normalisation)
+                noise = typical_noise(raw.ivar) if same["errors"] == "typical" else None
+                normalisation = {**plain, "errors": same["errors"], "fit": same["fit"]}
+                kernel = kernel_from(settings.grid, normalisation, noise)
                 how = options_of(params.model, names), params.seed, snakemake.threads
                 found[other] = label_by_choice(raw, kernel, same, sample, *how)
                 print(
                     f"{other}: {len(raw.kept)} of {len(clip)} stars, {found[other].milliseconds:.2f} CPU-ms each"
                 )
 
-    judged = Table({"snr": sample.snr, "phase": phase, "trained": sample.trained})
+    judged = Table({"snr": sample.snr, "redshift": redshift, "phase": phase, "trained": sample.trained})
     reference, reference_errors, by = labels, errors, "held-out reference labels"
     if inputs.truth:
         truth = read_table(inputs.truth)

@@ -34,7 +34,7 @@ def test_every_choice_is_a_point_in_every_panel():
         here = table["label"] == label
         points = np.array([line.get_xydata()[0] for line in axes.lines[1:] if line.get_marker() == "o"])
         np.testing.assert_allclose(np.sort(points[:, 0]), np.sort(table[key][here]))
-        np.testing.assert_array_equal(np.sort(points[:, 1]), np.arange(7))
+        np.testing.assert_array_equal(np.sort(points[:, 1]), np.arange(len(all_choices(True))))
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list(all_choices(True))
     assert "simulated" in words(figure)
     assert "simulated" not in words(choices.draw(table, "local"))

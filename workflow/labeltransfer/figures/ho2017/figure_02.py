@@ -136,7 +136,7 @@ def from_files(files, settings):
     path = fetched["path"][rows_of(fetched["spectrum_id"], [example])[0]]
     raw = read_spectrum(located(path, prefix_of(files["stars"])))
     preparation = settings_from(
-        settings["grid"], settings["preparation"], files["windows"], files.get("fibres")
+        settings["grid"], settings["preparation"], files["windows"], files.get("fibres"), files.get("noise")
     )
     flux, ivar = on_grid(raw, preparation)
     normalised, weight, continuum = normalise(flux[None], ivar[None], preparation.kernel)

@@ -39,6 +39,8 @@ class CannonModel(SpectralModel):
         Index into `STATUS`.
     wavelength : (p,) array or None
         Vacuum, Angstrom.
+    noise : (p,) array or None
+        Shape of the inverse variance by which Eq. 1 weighted all spectra alike (errors "typical"); None for others.
     forms : tuple of k str
         Of `labeltransfer.models.base.FORMS`; empty for all labels as they are.
     """
@@ -56,6 +58,7 @@ class CannonModel(SpectralModel):
     n_used: np.ndarray
     status: np.ndarray
     wavelength: np.ndarray | None = None
+    noise: np.ndarray | None = None
     forms: tuple = ()
 
     @property
@@ -69,9 +72,9 @@ class CannonModel(SpectralModel):
         trained = (self.status == TRAINED) | (self.status == NOT_CONVERGED)
         return trained & np.isfinite(self.theta).all(axis=1) & np.isfinite(self.scatter)
 
-    def on(self, wavelength):
-        """The model with the wavelengths (p,) of its pixels, vacuum, Angstrom."""
-        return replace(self, wavelength=np.asarray(wavelength, dtype=float))
+    def on(self, wavelength, noise=None):
+        """The model with the wavelengths (p,) of its pixels, vacuum, Angstrom, and what `noise` is."""
+        return replace(self, wavelength=np.asarray(wavelength, dtype=float), noise=noise)
 
     def predict(self, labels):
         """Model spectra (n, p) of labels (n, k), NaN at pixels without a model; see `SpectralModel`."""

@@ -42,6 +42,8 @@ class NetworkModel(SpectralModel):
         How it was trained, see `NetworkOptions` and `GradientPrior`.
     wavelength : (p,) array or None
         Vacuum, Angstrom.
+    noise : (p,) array or None
+        Shape of the inverse variance by which Eq. 1 weighted all spectra alike (errors "typical"); None for others.
     """
 
     kind: ClassVar[str] = "network"
@@ -65,6 +67,7 @@ class NetworkModel(SpectralModel):
     floor: float
     form: str
     wavelength: np.ndarray | None = None
+    noise: np.ndarray | None = None
 
     @property
     def usable(self):
