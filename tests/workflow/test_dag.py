@@ -122,7 +122,9 @@ def test_studies_may_want_different_numbers_of_bootstrap_models(here, tmp_path):
 def test_the_typical_noise_is_measured_where_eq_1_weights_by_it(here, tmp_path):
     file = tmp_path / "typical.yaml"
     normalisation = {"errors": "typical"}
-    file.write_text(yaml.safe_dump({"studies": {"ho2017": {"preparation": {"normalisation": normalisation}}}}))
+    file.write_text(
+        yaml.safe_dump({"studies": {"ho2017": {"preparation": {"normalisation": normalisation}}}})
+    )
     target = "results/ho2017/models/cannon.h5"
     with_it, without = plan(here, target, configfile=[file]), plan(here, target)
     assert with_it["typical_noise"] == 1

@@ -16,6 +16,8 @@ from labeltransfer.catalogs.rows import index_ids, indexed
 from labeltransfer.files.tables import iterate_table, read_table, write_blocks, write_table
 from labeltransfer.mock.universe import mock_release
 from labeltransfer.models.files import save_model
+from labeltransfer.spectra.grid import common_grid
+from labeltransfer.spectra.prepare import prepare, read_noise, settings_from
 from labeltransfer.spectra.store import read_stores, write_store
 from labeltransfer.validation.assembly import Judgement, Stars, catalogue_blocks
 from labeltransfer.validation.calibration import Calibration
@@ -163,6 +165,19 @@ def spectrum_file(path, redshift):
     hdu.writeto(path)
 
 
+PREPARATION = {
+    "interpolation": "equal",
+    "resolution": None,
+    "variance": "information",
+    "normalisation": {"width": 50.0, "weight": "exp(-d2/L2)", "errors": "none", "fit": "average"},
+    "andmask": True,
+    "ormask": False,
+    "min_good_fraction": 0.5,
+    "block": 2,
+}
+GRID = {"lower": 4000.0, "upper": 4200.0, "log_start": 3.5682, "step": 1e-4}
+
+
 def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, root):
     spectrum_file(tmp_path / "good.fits", 1e-4)
     spectrum_file(tmp_path / "unknown.fits", -9999.0)
@@ -171,23 +186,12 @@ def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, roo
     fetched = Table({"spectrum_id": names, "path": [str(tmp_path / f"{name}.fits") for name in names]})
     fetched["status"] = ["ok", "failed", "ok", "ok"]
     fetched["reason"] = ["", "missing on server", "", ""]
-    preparation = {
-        "interpolation": "equal",
-        "resolution": None,
-        "variance": "information",
-        "normalisation": {"width": 50.0, "weight": "exp(-d2/L2)", "errors": "none", "fit": "average"},
-        "andmask": True,
-        "ormask": False,
-        "min_good_fraction": 0.5,
-        "block": 2,
-    }
-    grid = {"lower": 4000.0, "upper": 4200.0, "log_start": 3.5682, "step": 1e-4}
     main = script("spectra/prepare").main
     for rows, n_good in ((slice(None), 1), (slice(0, 2), 0)):
         write_table(fetched[rows], tmp_path / "fetched.fits")
         outputs = {"store": tmp_path / "store.h5", "rejected": tmp_path / "rejected.fits"}
-        inputs = {"fetched": tmp_path / "fetched.fits", "windows": [], "fibres": []}
-        prepare = step(inputs, outputs, grid=grid, preparation=preparation, code={})
+        inputs = {"fetched": tmp_path / "fetched.fits", "windows": [], "fibres": [], "noise": []}
+        prepare = step(inputs, outputs, grid=GRID, preparation=PREPARATION, code={})
         main(prepare)
         spectra = read_stores([tmp_path / "store.h5"])
         assert len(spectra.stars["id"]) == n_good
@@ -197,6 +201,41 @@ def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, roo
         expected = {"gone": "not fetched: missing on server", "unknown": "missing redshift"}
         assert reasons == (expected | {"text": "not FITS"} if n_good else expected)
         assert set(rejected["stage"]) == {"spectra"}
+
+
+def test_typical_noise_is_of_the_spectra_that_can_be_read_and_weights_them(script, tmp_path):
+    for number in range(3):
+        spectrum_file(tmp_path / f"s{number}.fits", 1e-4 * number)
+    (tmp_path / "text.fits").write_text("no FITS\n")
+    names = ["s0", "s1", "text", "s2", "gone"]
+    fetched = Table({"spectrum_id": names, "path": [str(tmp_path / f"{name}.fits") for name in names]})
+    fetched["status"], fetched["reason"] = [*["ok"] * 4, "failed"], [*[""] * 4, "gone"]
+    write_table(fetched, tmp_path / "fetched.fits")
+    preparation = PREPARATION | {"normalisation": PREPARATION["normalisation"] | {"errors": "typical"}}
+    how = {"grid": GRID, "preparation": preparation, "code": {}}
+    inputs = {"fetched": [tmp_path / "fetched.fits"], "windows": [], "fibres": []}
+    outputs = {"noise": tmp_path / "noise.csv"}
+    script("spectra/typical_noise").main(step(inputs, outputs, most=10, seed=1, **how))
+    noise = read_noise(tmp_path / "noise.csv", common_grid(**GRID))
+    assert np.median(noise) == pytest.approx(1, rel=0.1)
+
+    inputs = {
+        "fetched": tmp_path / "fetched.fits",
+        "windows": [],
+        "fibres": [],
+        "noise": tmp_path / "noise.csv",
+    }
+    outputs = {"store": tmp_path / "store.h5", "rejected": tmp_path / "rejected.fits"}
+    script("spectra/prepare").main(step(inputs, outputs, **how))
+    spectra = read_stores([tmp_path / "store.h5"])
+    settings = settings_from(GRID, preparation, [], noise=tmp_path / "noise.csv")
+    np.testing.assert_array_equal(settings.kernel.shape, noise)
+    paths = [str(tmp_path / f"s{number}.fits") for number in range(3)]
+    flux, _, stars, _ = next(prepare(["s0", "s1", "s2"], paths, settings))
+    assert list(spectra.stars["id"]) == list(stars["id"])
+    np.testing.assert_array_equal(spectra.flux, flux)
+    with pytest.raises(ValueError, match=r"noise.csv: of another grid"):
+        read_noise(tmp_path / "noise.csv", common_grid(**GRID)[1:])
 
 
 @pytest.mark.parametrize("kind", ["cannon", "bootstrap", "network"])

@@ -1,12 +1,13 @@
 """FITS of unknown quality, quickly: a file's bytes in, headers and arrays out, nothing believed unchecked.
 
-astropy parses the headers. The arrays are views of the file's bytes, made only after the header's sizes have
-been found to fit into the file: a damaged header cannot ask for memory, and a table of one row costs no more
-than an image (building an astropy table HDU would take most of the time of reading a spectrum).
+astropy parses the cards of a header that are asked for. The arrays are views of the file's bytes, made only after
+the header's sizes have been found to fit into the file: a damaged header cannot ask for memory, and a table of one
+row costs no more than an image (building an astropy table HDU would take most of the time of reading a spectrum).
 """
 
 import math
 import re
+from functools import lru_cache
 
 import numpy as np
 from astropy.io import fits
@@ -56,7 +57,8 @@ def hdus(data, path, longest=HEADER_LIMIT):
 
     Yields
     ------
-    header : astropy.io.fits.Header
+    header : dict
+        Keyword -> card, for `header_value`; the first of cards that have the same.
     start, stop : int
         Where the data of this unit lie in `data`; always inside it.
 
@@ -91,8 +93,11 @@ def _header(data, position, path, longest):
         raise refusal(path, reason, "an END card", f"none in {last - position} bytes", FETCH_AGAIN)
     # Blanks for bytes that FITS does not allow, and no cards without a value: astropy would warn of them.
     text = data[position:card].translate(_PLAIN_TEXT).decode("ascii")
-    cards = [text[at : at + CARD] for at in range(0, len(text), CARD) if text[at + 8 : at + 10] == "= "]
-    return fits.Header.fromstring("".join(cards)), position + -(-(card + CARD - position) // BLOCK) * BLOCK
+    cards = {}
+    for at in range(0, len(text), CARD):
+        if text[at + 8 : at + 10] == "= ":
+            cards.setdefault(text[at : at + 8].strip().upper(), text[at : at + CARD])
+    return cards, position + -(-(card + CARD - position) // BLOCK) * BLOCK
 
 
 def _data_size(header, path):
@@ -110,11 +115,20 @@ def _data_size(header, path):
 
 def header_value(header, keyword, default=None):
     """The value of a card, or `default` where it is absent, blank or cannot be parsed."""
+    card = header.get(keyword)
+    if card is None:
+        return default
     try:
-        value = header.get(keyword, default)
+        value = _card_value(card)
     except (fits.VerifyError, ValueError, AttributeError, TypeError, OverflowError):
         return default
     return default if isinstance(value, fits.card.Undefined) else value
+
+
+@lru_cache(maxsize=1024)
+def _card_value(card):
+    """The value of a card; files of one kind have most of their cards alike."""
+    return fits.Card.fromstring(card).value
 
 
 def number(header, *keywords):

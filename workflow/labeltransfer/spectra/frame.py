@@ -8,6 +8,7 @@ VARIANCES = ("information", "propagate", "paper")
 _SAME_PIXEL = 1e-3
 # A pixel that would count less than this does not count, and may be bad.
 _SMALL = 1e-3
+_REACH = 3  # pixels: no interpolation reaches farther
 
 
 def _linear(t):
@@ -122,6 +123,38 @@ def pixel_phase(wavelength, redshift, grid):
     return float(place % 1) if place >= 0 else np.nan
 
 
+def _slide(first, weights, parts, n_pix):
+    """Sums of parts (n,) of a spectrum around pixels of the grid that follow one by one, with the same weights for all.
+
+    Beyond its ends a spectrum has zeros. As many sums as weights: each part with weights of its own.
+    """
+    start, offsets = first + min(weights[0]), len(weights[0])
+    stop = start + n_pix + offsets - 1
+    low, high = np.clip((start, stop), 0, len(parts[0]))
+    for part, weight in zip(parts, weights, strict=True):
+        wide = np.zeros(stop - start)
+        wide[low - start : high - start] = part[low:high]
+        yield np.correlate(wide, list(weight.values()), "valid")
+
+
+def _gather(left, weights, parts):
+    """The same for any pixels of a spectrum (n_pix,) and weights (n_pix,)."""
+    for part, weight in zip(parts, weights, strict=True):
+        wide = np.pad(part, _REACH)
+        yield sum(w * wide[left + (offset + _REACH)] for offset, w in weight.items())
+
+
+def _one_step(place):
+    """The pixel before the first place and the phase of all, if places follow one by one; else None."""
+    if place[0] >= 0 and place[-1] >= 0:
+        first = int(place[0])
+        t = place - np.arange(first, first + len(place))
+        low, high = t.min(), t.max()
+        if low >= 0 and high < 1 and high - low < _SAME_PIXEL:
+            return first, 0.5 * (low + high)
+    return None
+
+
 def to_common_grid(wavelength, flux, ivar, redshift, grid, variance="information", interpolation="linear"):
     """Shift a spectrum to the rest frame and interpolate it onto the grid.
 
@@ -169,27 +202,26 @@ def to_common_grid(wavelength, flux, ivar, redshift, grid, variance="information
     with np.errstate(invalid="ignore"):
         good = (ivar > 0) & np.isfinite(ivar) & np.isfinite(flux)
     flux = np.where(good, flux, 0.0)
-    noise = np.zeros_like(flux)
-    if variance == "paper":
-        noise[good] = ivar[good]
-    else:
+    noise = np.where(good, ivar, 0.0)
+    if variance != "paper":
         np.divide(1.0, ivar, out=noise, where=good)
     place = _places(wavelength, redshift, grid)
-    usable = place >= 0
-    left = np.maximum(np.floor(place), 0).astype(np.int64)
-    out, spread, total = np.zeros((3, len(grid)))
-    for offset, weight in taps(np.where(usable, place - left, 0.0), interpolation).items():
-        pixel, counts = left + offset, weight != 0
-        usable &= ~counts | ((pixel >= 0) & (pixel < len(flux)))
-        pixel = np.clip(pixel, 0, len(flux) - 1)
-        usable &= ~counts | good[pixel]
-        out += weight * flux[pixel]
-        size = weight**2 if variance == "propagate" else np.abs(weight)
-        spread += size * noise[pixel]
-        total += size
+    usable, step = place >= 0, _one_step(place)
+    left = np.maximum(np.floor(place), 0.0)
+    # Where pixels are in step the phases differ by how wavelengths are rounded alone.
+    weight = taps(place - left if step is None else step[1], interpolation)
+    size = {k: w**2 if variance == "propagate" else np.abs(w) for k, w in weight.items()}
+    counts = {k: np.where(w != 0, 1.0, 0.0) for k, w in weight.items()}
+    # Beyond its ends a spectrum has bad pixels.
+    parts, weights = (flux, noise, good), (weight, size, counts)
+    if step is None:
+        out, spread, n_good = _gather(left.astype(np.int64), weights, parts)
+    else:
+        out, spread, n_good = _slide(step[0], weights, parts, len(grid))
+    usable &= n_good == sum(counts.values())
     out = np.where(usable, out, 0.0)
     if variance != "propagate":
-        spread /= total
+        spread /= sum(size.values())
     if variance == "paper":
         return out, np.where(usable, spread, 0.0)
     return out, np.divide(1.0, spread, out=np.zeros_like(spread), where=usable & (spread > 0))
