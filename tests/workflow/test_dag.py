@@ -131,6 +131,15 @@ def test_the_typical_noise_is_measured_where_eq_1_weights_by_it(here, tmp_path):
     assert with_it["total"] == without["total"] + 1
 
 
+def test_errors_may_be_calibrated_on_repeats(here, tmp_path):
+    file = tmp_path / "repeats.yaml"
+    file.write_text(yaml.safe_dump({"studies": {"ho2017": {"validation": {"errors_from": "repeats"}}}}))
+    target = "results/ho2017/validation/calibration.json"
+    with_them, without = plan(here, target, configfile=[file]), plan(here, target)
+    assert with_them["repeats_set"] == 1
+    assert with_them["label"] == without["label"] + 1
+
+
 def test_the_study_that_run_names_first_is_made_first(workspace):
     made = workspace("order")
     # A copy of its own, for all workspaces link to the same one.

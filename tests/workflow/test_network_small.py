@@ -23,8 +23,9 @@ TABLES = (
     "d_scale_scan.csv",
     "shift_test.csv",
     "extra_labels.csv",
+    "validation/choices.csv",
 )
-FIGURES = ("figure_01", "figure_02", "figure_03", "d_scale", "cramer_rao", "shift_test")
+FIGURES = ("choices", "figure_01", "figure_02", "figure_03", "d_scale", "cramer_rao", "shift_test")
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,20 @@ def test_everything_is_made(study):
     for name in [*TABLES, *(f"figures/{name}.{kind}" for name in FIGURES for kind in ("pdf", "png"))]:
         assert (study / name).stat().st_size > 0, name
     listed = json.loads((study / "complete.json").read_text())["files"]
-    assert {Path(path).name for path in listed} >= {*TABLES, *(f"{name}.png" for name in FIGURES)}
+    names = {Path(path).name for path in listed}
+    assert names >= {*(Path(name).name for name in TABLES), *(f"{name}.png" for name in FIGURES)}
     assert not list((study / "models").glob("parts/*/*.h5"))
     assert not (study / "models" / "cannon.h5").exists()
+
+
+def test_choices_of_preparation_are_tried_with_a_linear_model(study, labels, stars):
+    table = pd.read_csv(study / "validation" / "choices.csv")
+    assert set(table["label"]) == set(labels)
+    assert set(table["order"]) == {1}
+    assert set(table["against"]) == {"truth of the mock"}
+    assert {"paper", "normalisation.errors: none", "normalisation.fit: line", "all"} <= set(table["choice"])
+    known = np.asarray(stars["trained"]) | (np.asarray(stars["reason"], dtype=str) == "S/N of the test stars")
+    assert 0.9 * known.sum() < table["n"].min() <= table["n"].max() <= len(stars)
 
 
 def test_stars_are_trained_on_or_tested_by_their_snr_and_never_both(stars):

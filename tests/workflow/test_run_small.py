@@ -269,7 +269,7 @@ def test_choices_are_judged_by_the_truth(study):
     table = pd.read_csv(study / "validation" / "choices.csv")
     assert set(table["against"]) == {"truth of the mock"}
     assert set(table["label"]) == set(LABELS)
-    assert len(table) == 7 * len(LABELS)
+    assert len(table) == 9 * len(LABELS)
     assert np.isfinite(table[["scatter_ratio", "phase_slope", "response", "swap", "z_width"]]).all(axis=None)
     of = table.set_index(["choice", "label"])
     # What 200 stars can show: the phase of the velocity, and noise that moves the pseudo-continuum.

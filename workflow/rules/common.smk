@@ -122,6 +122,18 @@ def noise_of(w):
     return f"results/{w.study}/spectra/typical_noise.csv" if typical else []
 
 
+def repeats_set_of(w):
+    """Stars that were observed more than once, where errors are calibrated on them."""
+    chosen = config["studies"][w.study]["validation"].get("errors_from", "reference") == "repeats"
+    return f"results/{w.study}/catalogs/repeats_set.fits" if chosen else []
+
+
+def repeats_of(w):
+    """Their labels."""
+    items = ITEMS["repeats"] if repeats_set_of(w) else []
+    return [f"results/{w.study}/labels/repeats/{item}.fits" for item in items]
+
+
 # Of one's own only the parts with another spectrum in them are read again, and models are trained again where the
 # reference set is another one: which these are is known when the stars have been chosen. Catalogue and sets may be
 # younger than what was made of parts and stars that are the same.

@@ -280,7 +280,8 @@ FIGURES = {
         study=name,
         figure=[
             *(f"figure_{number:02d}" for number in study["figures"]),
-            *(NETWORK_FIGURES if study["model"]["kind"] == "network" else ["choices"]),
+            *(NETWORK_FIGURES if study["model"]["kind"] == "network" else []),
+            "choices",
         ],
         kind=["pdf", "png"],
     )
@@ -298,13 +299,10 @@ TABLES = {
             "validation/cross_validation.csv",
             "validation/errors.csv",
             "validation/repeats.csv",
+            "validation/choices.csv",
             *(["published_vs_here.csv"] if study["paper"] else []),
             *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
-            *(
-                NETWORK_TABLES
-                if study["model"]["kind"] == "network"
-                else ["validation/choices.csv", "validation/orders.csv"]
-            ),
+            *(NETWORK_TABLES if study["model"]["kind"] == "network" else ["validation/orders.csv"]),
             *(["extra_labels.csv"] if "extra_labels" in study else []),
         ],
     )

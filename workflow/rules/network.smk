@@ -265,6 +265,8 @@ rule compare_methods:
         prior=gather.reference("results/{{study}}/labels/reference/{scatteritem}.fits"),
         others=expand("results/{{study}}/labels/methods/{method}_reference.fits", method=METHODS[1:]),
         models=expand("results/{{study}}/models/{method}.h5", method=METHODS),
+        repeats=repeats_of,
+        repeats_stars=repeats_set_of,
     output:
         table="results/{study}/validation/comparison.fits",
         summary=report(

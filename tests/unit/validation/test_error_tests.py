@@ -35,6 +35,18 @@ def test_every_star_is_judged_by_a_calibration_of_others(rng):
     assert np.abs(again[0]["teff"] - zero["teff"])[~odd].min() > 100
 
 
+def test_errors_that_were_calibrated_on_something_else_are_judged_as_they_are(rng):
+    table, part = held_out(rng, n=400), np.arange(400) % 2
+    good = np.ones(400, dtype=bool)
+    given = {
+        "teff": fit_calibrations(table, ["teff"], "_fold", "", good)["teff"]._replace(factor=7.0, floor=0.0)
+    }
+    own = cross_fitted(table, ["teff"], "_fold", "", good, part)
+    zero, error = cross_fitted(table, ["teff"], "_fold", "", good, part, given)
+    np.testing.assert_array_equal(zero["teff"], own[0]["teff"])
+    np.testing.assert_allclose(error["teff"], np.hypot(7.0 * table["teff_fold_err"], 10.0))
+
+
 def test_widths_are_one_in_all_bins_where_errors_are_right(rng):
     table = held_out(rng)
     kept = np.ones(len(table), dtype=bool)

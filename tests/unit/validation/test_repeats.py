@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from labeltransfer.validation.repeats import ONE_FIBRE, RELEASES, TWO_FIBRES, VISITS, repeats_table
+from labeltransfer.validation.calibration import Calibration, apply_calibration
+from labeltransfer.validation.repeats import (
+    ONE_FIBRE,
+    RELEASES,
+    TWO_FIBRES,
+    VISITS,
+    repeat_calibrations,
+    repeats_table,
+)
 
 
 def visits(rng, n_star=3000, wrong=1.5, drift=0.0):
@@ -66,3 +74,36 @@ def test_few_pairs_have_no_widths_and_spectra_without_labels_do_not_count(rng):
     assert row["n"] == 4
     assert np.isnan(row[["scatter", "z_formal", "z_total", "beyond_3", "phase_slope"]].astype(float)).all()
     assert np.isfinite(row["median_formal_error"])
+
+
+def calibrations():
+    return {"fe_h": Calibration(9.0, 2.0, 0.5, 3.0, 0.02, 0.1, 100, 1.1, False)}
+
+
+def test_errors_of_single_visits_are_told_without_reference_labels(rng):
+    table, star = visits(rng, wrong=1.6)
+    table.remove_column("fe_h_total")
+    # What is wrong alike at all visits of a star does not count.
+    table["fe_h"] += np.repeat(rng.standard_normal(len(table) // 2), 2)
+    found = repeat_calibrations(table, star, ["fe_h"], calibrations())["fe_h"]
+    assert found.factor == pytest.approx(1.6, rel=0.08)
+    assert (found.model_factor, found.n, found.reference_removed) == (0.0, 3000, True)
+    assert found.floor < 0.02
+    assert (found.offset, found.slope) == (0.02, 0.1)
+    total = apply_calibration(table["fe_h_err"], found, model_error=5.0)
+    assert repeats_table(Table({**table, "fe_h_total": total}), ["fe_h"], star).iloc[0][
+        "z_total"
+    ] == pytest.approx(1.0, abs=0.05)
+
+
+def test_errors_from_few_repeats_are_refused_with_the_key_that_cures_it(rng):
+    table, star = visits(rng, n_star=29)
+    with pytest.raises(
+        ValueError, match=r"at least 30 pairs of visits: found 29. Say validation.errors_from: reference"
+    ):
+        repeat_calibrations(table, star, ["fe_h"], calibrations())
+    # One observation in two releases is no second visit.
+    table, star = visits(rng, n_star=40)
+    table["id"] = np.array([f"dr{i % 2}/spec-1-q{i // 2}_sp03-007.fits" for i in range(80)])
+    with pytest.raises(ValueError, match=r"found 0"):
+        repeat_calibrations(table, star, ["fe_h"], calibrations())

@@ -21,7 +21,7 @@ _LEAST_STARS = 20
 KEPT, ALL = "without those that the clip took", "with them"
 
 
-def cross_fitted(table, names, here, reference, good, part):
+def cross_fitted(table, names, here, reference, good, part, given=None):
     """Zero points and errors of held-out labels by calibrations that were fitted to other stars.
 
     Parameters
@@ -30,6 +30,8 @@ def cross_fitted(table, names, here, reference, good, part):
         As for `labeltransfer.validation.calibration.fit_calibrations`.
     part : (n,) array
         Stars of one part get the calibration of the others.
+    given : mapping of str to Calibration, optional
+        Errors that were calibrated on something else, by label: then only the zero points are fitted.
 
     Returns
     -------
@@ -45,8 +47,9 @@ def cross_fitted(table, names, here, reference, good, part):
         for name, fit in fit_calibrations(table, names, here, reference, others).items():
             zero[name][own] = zero_point(table["snr"], fit)[own]
             formal, model = table[f"{name}{here}_err"], bootstrap_error(table, name)
-            given = reference_error(table, name + reference) * fit.reference_removed
-            error[name][own] = np.hypot(apply_calibration(formal, fit, model), given)[own]
+            fit = fit if given is None else given[name]
+            theirs = reference_error(table, name + reference) * fit.reference_removed
+            error[name][own] = np.hypot(apply_calibration(formal, fit, model), theirs)[own]
     return zero, error
 
 

@@ -4,8 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from astropy.table import vstack
 
+from labeltransfer.catalogs.enough import CALIBRATION_STARS
 from labeltransfer.catalogs.repeats import fibres, independent_pairs, observations
+from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.files.tables import read_table
+from labeltransfer.validation.calibration import fit_calibration
 from labeltransfer.validation.choices import slope
 from labeltransfer.validation.statistics import clip, robust_scatter
 
@@ -13,6 +18,54 @@ SNR_EDGES = (0.0, 20.0, 50.0, 100.0, np.inf)  # of the worse spectrum of a pair
 _LEAST_PAIRS = 5
 VISITS, ONE_FIBRE, TWO_FIBRES = "visits", "visits by one fibre", "visits by two fibres"
 RELEASES = "one observation in two releases"
+
+
+def read_repeats(labels, stars):
+    """Labels of stars that were observed more than once, and the star (n,) of each, from their files."""
+    labels = vstack([read_table(path) for path in labels], metadata_conflicts="silent")
+    stars = read_table(stars)
+    return labels, stars["star"][rows_of(stars["spectrum_id"], labels["id"])]
+
+
+def repeat_calibrations(labels, star, names, calibrations):
+    """Errors of single visits: what formal errors must be for visits of one star to differ by them.
+
+    No reference label enters, and nothing that is wrong alike at all visits of a star.
+
+    Parameters
+    ----------
+    labels, star, names
+        As for `repeats_table`; no `<label>_total` is needed.
+    calibrations : mapping of str to Calibration
+        By label, fitted to reference labels: their zero points stay.
+
+    Returns
+    -------
+    dict of str to labeltransfer.validation.calibration.Calibration
+        By label.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 30 pairs of visits.
+    """
+    good = np.flatnonzero(np.asarray(labels["converged"], dtype=bool))
+    pairs = good[independent_pairs(np.asarray(star)[good], np.asarray(labels["snr"])[good])]
+    observation = observations(labels["id"])
+    pairs = pairs[observation[pairs[:, 0]] != observation[pairs[:, 1]]]
+    if len(pairs) < CALIBRATION_STARS:
+        raise ValueError(
+            f"errors from repeats need at least {CALIBRATION_STARS} pairs of visits: found {len(pairs)}. "
+            "Say validation.errors_from: reference"
+        )
+    found = {}
+    for name in names:
+        value, formal = (np.asarray(labels[name + suffix], dtype=float)[pairs] for suffix in ("", "_err"))
+        # Over the square root of 2 a difference is as wide as the error of one.
+        fit = fit_calibration((value[:, 0] - value[:, 1]) / np.sqrt(2), np.hypot(*formal.T) / np.sqrt(2))
+        errors = {key: getattr(fit, key) for key in ("factor", "floor", "wings", "n", "width")}
+        found[name] = calibrations[name]._replace(model_factor=0.0, reference_removed=True, **errors)
+    return found
 
 
 def repeats_table(labels, names, star):

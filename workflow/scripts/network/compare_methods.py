@@ -12,6 +12,7 @@ from labeltransfer.runtime import blamed_on, job
 from labeltransfer.validation.calibration import fit_calibrations, write_calibration
 from labeltransfer.validation.comparisons import method_comparison
 from labeltransfer.validation.error_tests import cross_fitted, errors_table
+from labeltransfer.validation.repeats import read_repeats, repeat_calibrations
 from labeltransfer.validation.summaries import method_summary
 
 
@@ -27,11 +28,16 @@ def main(snakemake):
     good = np.asarray(table["test"] & table["converged_prior"])
     with blamed_on(inputs.stars):
         calibrations = fit_calibrations(table, names, "_prior", "_apogee", good)
+        given = None
+        if inputs.repeats:
+            given = repeat_calibrations(
+                *read_repeats(inputs.repeats, inputs.repeats_stars), names, calibrations
+            )
     models = {method: load_model(path) for method, path in zip(labels, inputs.models, strict=True)}
     pixels = {method: np.count_nonzero(model.usable) for method, model in models.items()}
     # What is printed is of stars that the calibration was not fitted to.
     part = k_folds(table["id"], 2, params.seed)
-    fitted = cross_fitted(table, names, "_prior", "_apogee", good, part)
+    fitted = cross_fitted(table, names, "_prior", "_apogee", good, part, given)
     summary = method_summary(table, pixels, names, fitted)
     tested = np.asarray(table["test"] & table["converged_prior"])
     fitted = tuple({name: one[name][tested] for name in names} for one in fitted)
@@ -42,7 +48,7 @@ def main(snakemake):
     write_table(table, outputs.table, provenance({"labels": params.labels}, list(inputs), params.code))
     write_csv(summary, outputs.summary)
     write_csv(errors, outputs.errors)
-    write_calibration(calibrations, outputs.calibration)
+    write_calibration(given or calibrations, outputs.calibration)
 
 
 if "snakemake" in globals():

@@ -9,6 +9,7 @@ from labeltransfer.files.tables import read_table
 from labeltransfer.runtime import blamed_on, job
 from labeltransfer.validation.calibration import bootstrap_error, fit_calibrations, write_calibration
 from labeltransfer.validation.error_tests import cross_fitted, errors_table
+from labeltransfer.validation.repeats import read_repeats, repeat_calibrations
 from labeltransfer.validation.summaries import cross_validation_summary
 
 
@@ -24,9 +25,14 @@ def main(snakemake):
     good = np.asarray(table["trained"] & table["converged_fold"])
     with blamed_on(inputs.table):
         calibrations = fit_calibrations(table, names, "_fold", "", good)
-    write_calibration(calibrations, outputs.calibration)
+        given = None
+        if inputs.repeats:
+            given = repeat_calibrations(
+                *read_repeats(inputs.repeats, inputs.repeats_stars), names, calibrations
+            )
+    write_calibration(given or calibrations, outputs.calibration)
     # What is printed is of stars that the calibration was not fitted to; folds are divided by star.
-    fitted = cross_fitted(table, names, "_fold", "", good, np.asarray(table["fold"]) % 2)
+    fitted = cross_fitted(table, names, "_fold", "", good, np.asarray(table["fold"]) % 2, given)
     summary = cross_validation_summary(table, names, fitted, params.min_snr)
     converged = table[table["converged_fold"]]
     fitted = tuple({name: part[name][table["converged_fold"]] for name in names} for part in fitted)

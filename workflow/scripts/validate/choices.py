@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
-from labeltransfer.catalogs.splits import k_folds
+from labeltransfer.catalogs.splits import TEST, k_folds
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.tables import read_table
@@ -31,9 +31,10 @@ def main(snakemake):
     labels, errors = label_columns(stars, names), label_errors(stars, names)
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     fold = k_folds(stars["star"], params.validation["folds"], params.seed)
-    sample = Sample(
-        names, labels, errors, np.asarray(clip["trained"]), fold, starts, np.full(len(clip), np.nan)
-    )
+    trained = np.asarray(clip["trained"])
+    if "reason" in clip.colnames:  # of networks: by any S/N will do
+        trained = trained | (np.asarray(clip["reason"]) == TEST)
+    sample = Sample(names, labels, errors, trained, fold, starts, np.full(len(clip), np.nan))
     choices, found = all_choices(bool(errors.any()), params.resolution), {}
     phase, redshift = np.full((2, len(clip)), np.nan)
     plain = {**params.preparation["normalisation"], "errors": "none"}
@@ -58,7 +59,7 @@ def main(snakemake):
                     f"{other}: {len(raw.kept)} of {len(clip)} stars, {found[other].milliseconds:.2f} CPU-ms each"
                 )
 
-    judged = Table({"snr": sample.snr, "redshift": redshift, "phase": phase, "trained": sample.trained})
+    judged = Table({"snr": sample.snr, "redshift": redshift, "phase": phase, "trained": trained})
     reference, reference_errors, by = labels, errors, "held-out reference labels"
     if inputs.truth:
         truth = read_table(inputs.truth)
@@ -66,7 +67,8 @@ def main(snakemake):
         reference = label_columns(truth, truth_columns(params.labels).values())
         reference_errors, by = np.zeros_like(errors), "truth of the mock"
     found = {name: found[name] for name in choices}
-    table = choices_table(found, names, reference, reference_errors, judged).assign(against=by)
+    table = choices_table(found, names, reference, reference_errors, judged)
+    table = table.assign(order=params.model["order"], against=by)
     print(table.to_string())
     write_csv(table, snakemake.output.table)
 

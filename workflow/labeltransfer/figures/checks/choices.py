@@ -23,6 +23,7 @@ PANELS = {
     "snr_bias": ("S/N < 50\nminus S/N > 100", 0.0),
     "swap": ("swap of noise", 0.0),
 }
+_FEW_LABELS = 6  # with more of them rows are lower
 
 
 @use_style()
@@ -53,7 +54,8 @@ def draw(table, archive_kind):
         for name in PANELS
     }
     names, labels = list(dict.fromkeys(choice)), list(dict.fromkeys(label))
-    figure = new_figure(PAGE_WIDTH, 0.9 + max(1, len(labels)) * (0.35 + 0.16 * max(4, len(names))))
+    height = 0.35 + (0.16 if len(labels) <= _FEW_LABELS else 0.11) * max(4, len(names))
+    figure = new_figure(PAGE_WIDTH, 0.9 + max(1, len(labels)) * height)
     grid = figure.subplots(max(1, len(labels)), len(PANELS), sharey=True, squeeze=False)
     if not labels:
         for axes in grid.flat:
