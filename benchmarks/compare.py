@@ -409,7 +409,7 @@ def prepare_rule(bench, n, paths):
     report = bench.run(
         "rule",
         script_of_rule="prepare",
-        input={"fetched": fetched, "windows": windows, "fibres": []},
+        input={"fetched": fetched, "windows": windows, "fibres": [], "noise": []},
         output={"store": str(folder / "store.h5"), "rejected": str(folder / "rejected.fits")},
         params={"grid": bench.grid, "preparation": preparation, "code": {}},
         config=bench.config,
