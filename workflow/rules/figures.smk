@@ -267,6 +267,8 @@ use rule figure_01 as choices_figure with:
         "logs/{study}/choices_figure.log",
     benchmark:
         "logs/{study}/choices_figure.tsv"
+    wildcard_constraints:
+        study="|".join(config["studies"]),
     params:
         paper="checks",
         source=SOURCE,
