@@ -119,7 +119,7 @@ def fibres_of(w):
 def noise_of(w):
     """The typical noise, where Eq. 1 weights pixels by it."""
     typical = PREPARATION[w.study]["normalisation"]["errors"] == "typical"
-    return f"results/{w.study}/spectra/typical_noise.csv" if typical else []
+    return f"results/{w.study}/spectra/typical_noise.fits" if typical else []
 
 
 def repeats_set_of(w):

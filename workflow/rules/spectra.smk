@@ -7,7 +7,7 @@ rule typical_noise:
         windows=[fact(table) for table in config["preparation"]["windows"]],
         fibres=fibres_of,
     output:
-        noise="results/{study}/spectra/typical_noise.csv",
+        noise="results/{study}/spectra/typical_noise.fits",
     log:
         "logs/{study}/typical_noise.log",
     benchmark:

@@ -214,28 +214,28 @@ def test_typical_noise_is_of_the_spectra_that_can_be_read_and_weights_them(scrip
     preparation = PREPARATION | {"normalisation": PREPARATION["normalisation"] | {"errors": "typical"}}
     how = {"grid": GRID, "preparation": preparation, "code": {}}
     inputs = {"fetched": [tmp_path / "fetched.fits"], "windows": [], "fibres": []}
-    outputs = {"noise": tmp_path / "noise.csv"}
+    outputs = {"noise": tmp_path / "noise.fits"}
     script("spectra/typical_noise").main(step(inputs, outputs, most=10, seed=1, **how))
-    noise = read_noise(tmp_path / "noise.csv", common_grid(**GRID))
+    noise = read_noise(tmp_path / "noise.fits", common_grid(**GRID))
     assert np.median(noise) == pytest.approx(1, rel=0.1)
 
     inputs = {
         "fetched": tmp_path / "fetched.fits",
         "windows": [],
         "fibres": [],
-        "noise": tmp_path / "noise.csv",
+        "noise": tmp_path / "noise.fits",
     }
     outputs = {"store": tmp_path / "store.h5", "rejected": tmp_path / "rejected.fits"}
     script("spectra/prepare").main(step(inputs, outputs, **how))
     spectra = read_stores([tmp_path / "store.h5"])
-    settings = settings_from(GRID, preparation, [], noise=tmp_path / "noise.csv")
+    settings = settings_from(GRID, preparation, [], noise=tmp_path / "noise.fits")
     np.testing.assert_array_equal(settings.kernel.shape, noise)
     paths = [str(tmp_path / f"s{number}.fits") for number in range(3)]
     flux, _, stars, _ = next(prepare(["s0", "s1", "s2"], paths, settings))
     assert list(spectra.stars["id"]) == list(stars["id"])
     np.testing.assert_array_equal(spectra.flux, flux)
-    with pytest.raises(ValueError, match=r"noise.csv: of another grid"):
-        read_noise(tmp_path / "noise.csv", common_grid(**GRID)[1:])
+    with pytest.raises(ValueError, match=r"noise.fits: of another grid"):
+        read_noise(tmp_path / "noise.fits", common_grid(**GRID)[1:])
 
 
 @pytest.mark.parametrize("kind", ["cannon", "bootstrap", "network"])

@@ -15,9 +15,9 @@ from labeltransfer.validation.choices import (
     all_choices,
     choices_table,
     label_by_choice,
-    slope,
     swap_noise,
 )
+from labeltransfer.validation.statistics import slope
 
 
 def test_choices_are_the_papers_each_of_the_best_alone_and_all():

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from astropy.table import Table
 
-from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.errors import ArchiveError
+from labeltransfer.files.tables import read_table
 from labeltransfer.spectra.frame import line_variance, mean_smoothing, pixel_phase, to_common_grid
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.masks import read_windows, window_mask
@@ -257,7 +256,7 @@ def settings_from(grid, preparation, windows, fibres=None, noise=None):
     fibres : path, optional
         Table of the fibres' resolution.
     noise : path, optional
-        Table of the typical noise, from `write_noise`.
+        File of a `noise_table`.
 
     Returns
     -------
@@ -280,27 +279,27 @@ def settings_from(grid, preparation, windows, fibres=None, noise=None):
 def kernel_from(wavelength, normalisation, noise=None):
     """Kernel of Eq. 1 on a grid, from its part of the configuration; noise as for `settings_from`, or an array."""
     keys = ("width", "weight", "errors", "fit")
-    shape = read_noise(noise, wavelength) if isinstance(noise, str | Path) and noise else noise
+    shape = read_noise(noise, wavelength) if isinstance(noise, str | Path) else noise
     return banded_kernel(wavelength, *(normalisation[key] for key in keys), typical=shape)
 
 
-def write_noise(path, wavelength, noise):
-    """Write the table of the typical noise (n_pix,) at wavelengths (n_pix,), from `normalise.typical_noise`."""
-    write_csv(pd.DataFrame({"wavelength": wavelength, "ivar": noise}), path)
+def noise_table(wavelength, noise):
+    """Table of the typical noise (n_pix,), from `normalise.typical_noise`, at wavelengths (n_pix,) [Angstrom]."""
+    return Table({"wavelength": wavelength, "ivar": noise}, units={"wavelength": "Angstrom"})
 
 
 def read_noise(path, wavelength):
-    """Typical noise (n_pix,) from the table that `write_noise` wrote.
+    """Typical noise (n_pix,) from the file of a `noise_table`.
 
     Raises
     ------
     ValueError
         If it is of another grid.
     """
-    table = pd.read_csv(path)
+    table = read_table(path)
     if len(table) != len(wavelength) or not np.allclose(table["wavelength"], wavelength, rtol=1e-9, atol=0):
         raise ValueError(f"{path}: of another grid of wavelengths; delete it and rerun to make it anew")
-    return table["ivar"].to_numpy(dtype=float)
+    return np.asarray(table["ivar"], dtype=float)
 
 
 def smoothing_of(preparation, resolution, grid):

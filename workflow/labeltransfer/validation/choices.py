@@ -9,7 +9,7 @@ import pandas as pd
 from labeltransfer.models import cannon
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.validation.held_out import held_out_labels
-from labeltransfer.validation.statistics import clip, robust_scatter, z_width
+from labeltransfer.validation.statistics import clip, robust_scatter, slope, z_width
 
 #: What the papers do, and what this software does by default; see docs/methods.md.
 PAPER = {
@@ -253,16 +253,6 @@ def choices_table(found, names, reference, reference_errors, stars):
             about["z_width"] = z_width(offset[keep], error[keep])
             rows.append(about)
     return pd.DataFrame(rows)
-
-
-def slope(x, y):
-    """Slope of a straight line through points, and its error from their scatter; NaN for fewer than 10 of them."""
-    if len(x) < _LEAST_STARS or not np.ptp(x) > 0:
-        return np.nan, np.nan
-    x = x - x.mean()
-    value = x @ y / (x @ x)
-    rest = y - y.mean() - value * x
-    return value, np.sqrt(rest @ rest / (len(x) - 2) / (x @ x))
 
 
 def _difference(residual, snr):

@@ -11,8 +11,7 @@ from labeltransfer.catalogs.repeats import fibres, independent_pairs, observatio
 from labeltransfer.catalogs.rows import rows_of
 from labeltransfer.files.tables import read_table
 from labeltransfer.validation.calibration import fit_calibration
-from labeltransfer.validation.choices import slope
-from labeltransfer.validation.statistics import clip, robust_scatter
+from labeltransfer.validation.statistics import clip, robust_scatter, slope
 
 SNR_EDGES = (0.0, 20.0, 50.0, 100.0, np.inf)  # of the worse spectrum of a pair
 _LEAST_PAIRS = 5

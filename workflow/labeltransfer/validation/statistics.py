@@ -60,6 +60,9 @@ class ScatterCurve(NamedTuple):
     n: np.ndarray
 
 
+_LEAST_POINTS = 10  # that a slope is fitted to
+
+
 def robust_scatter(values):
     """Width of a distribution as 1.4826 x median absolute deviation; NaN without finite values.
 
@@ -260,3 +263,13 @@ def z_width(residual, error):
 def _finite(values):
     values = np.asarray(values, dtype=float)
     return values[np.isfinite(values)]
+
+
+def slope(x, y):
+    """Slope of a straight line through points, and its error from their scatter; NaN for fewer than 10 of them."""
+    if len(x) < _LEAST_POINTS or not np.ptp(x) > 0:
+        return np.nan, np.nan
+    x = x - x.mean()
+    value = x @ y / (x @ x)
+    rest = y - y.mean() - value * x
+    return value, np.sqrt(rest @ rest / (len(x) - 2) / (x @ x))

@@ -4,10 +4,11 @@ import numpy as np
 from astropy.table import vstack
 
 from labeltransfer.files.places import located, prefix_of
-from labeltransfer.files.tables import read_table
+from labeltransfer.files.provenance import provenance
+from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import typical_noise
-from labeltransfer.spectra.prepare import gridded, settings_from, write_noise
+from labeltransfer.spectra.prepare import gridded, noise_table, settings_from
 
 
 def main(snakemake):
@@ -26,7 +27,9 @@ def main(snakemake):
     settings = settings_from(params.grid, preparation, inputs.windows, inputs.fibres)
     raw = gridded(paths, settings)
     print(f"{len(raw.kept)} of {len(paths)} spectra")
-    write_noise(snakemake.output.noise, settings.grid, typical_noise(raw.ivar))
+    wanted = {name: getattr(params, name) for name in ("grid", "preparation", "most", "seed")}
+    meta = provenance(wanted, list(inputs), params.code)
+    write_table(noise_table(settings.grid, typical_noise(raw.ivar)), snakemake.output.noise, meta)
 
 
 if "snakemake" in globals():
