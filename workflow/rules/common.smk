@@ -134,6 +134,12 @@ def repeats_of(w):
     return [f"results/{w.study}/labels/repeats/{item}.fits" for item in items]
 
 
+def quick_model(w):
+    """The model that choices are tried with, many times over: in place of networks one that is linear in the labels."""
+    model = config["studies"][w.study]["model"]
+    return {**model, "order": 1, "terms": None, "forms": None} if model["kind"] == "network" else model
+
+
 # Of one's own only the parts with another spectrum in them are read again, and models are trained again where the
 # reference set is another one: which these are is known when the stars have been chosen. Catalogue and sets may be
 # younger than what was made of parts and stars that are the same.

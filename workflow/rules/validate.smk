@@ -218,12 +218,6 @@ rule orders:
         "../scripts/validate/orders.py"
 
 
-def quick_model(w):
-    """The model that choices are tried with, many times over: in place of networks one that is linear in the labels."""
-    model = config["studies"][w.study]["model"]
-    return {**model, "order": 1, "terms": None, "forms": None} if model["kind"] == "network" else model
-
-
 rule choices:
     input:
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
