@@ -5,6 +5,8 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+_N_STARTS = 7
+
 
 class Form(NamedTuple):
     """What a model is a polynomial of, in place of a label: a monotonic function of it.
@@ -239,7 +241,7 @@ class SpectralModel(Protocol):
             Normalised flux; NaN at pixels without a model.
         """
 
-    def label(self, flux, ivar, *, starts, threads=1):
+    def label(self, flux, ivar, *, starts=None, threads=1):
         """Labels of stars from their spectra: the minimum of chi2 with weights 1 / (1 / ivar + s^2).
 
         Parameters
@@ -247,8 +249,8 @@ class SpectralModel(Protocol):
         flux, ivar : (n, p) arrays
             Normalised flux and inverse variance on the model's pixels.  Pixels without ivar > 0 (or with a
             flux that is not finite) are ignored whatever they hold.
-        starts : (m, k) array
-            Starting points in physical units.
+        starts : (m, k) array, optional
+            Starting points in physical units; by default seven about the centre of the training labels.
         threads : int
             The result does not depend on it.
 
@@ -307,8 +309,15 @@ def check_usable(model):
 
 
 def check_starts(starts, model):
-    """Starting points (m, k) in the model's own units; ValueError if they are none, or not finite."""
-    n_label, starts = len(model.label_names), np.atleast_2d(model.to_scaled(starts))
+    """Starting points (m, k) in the model's own units; ValueError if they are none, or not finite.
+
+    Without any: the centre of the training labels, and points about it that are always the same.
+    """
+    n_label = len(model.label_names)
+    if starts is None:
+        about = np.random.default_rng(0).standard_normal((_N_STARTS - 1, n_label))
+        return np.vstack([np.zeros(n_label), about])
+    starts = np.atleast_2d(model.to_scaled(starts))
     if starts.shape[1:] != (n_label,) or not len(starts) or not np.isfinite(starts).all():
         raise ValueError(
             f"starts must be finite and (n_start, {n_label}), for {', '.join(model.label_names)}; "

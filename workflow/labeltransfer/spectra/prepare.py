@@ -1,5 +1,6 @@
 """From files to normalised spectra on the common grid; in blocks, so that memory stays small."""
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +12,16 @@ from labeltransfer.files.tables import read_table
 from labeltransfer.spectra.frame import line_variance, mean_smoothing, pixel_phase, to_common_grid
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.masks import read_windows, window_mask
+from labeltransfer.spectra.medium import MEDIA, to_vacuum
 from labeltransfer.spectra.normalise import banded_kernel, normalise
 from labeltransfer.spectra.resolution import Resolution, broaden, excess_width, read_resolution
+from labeltransfer.surveys.base import Spectrum
 from labeltransfer.surveys.registry import get_survey
 
 NO_REDSHIFT = "missing redshift"
 TOO_FEW_PIXELS = "too few good pixels"
 NO_FLUX = "no flux above zero"
+NO_MEDIUM = "air or vacuum is not known"
 G_BAND = (4000.0, 5500.0)  # rest-frame Angstrom over which the S/N in g is taken
 
 
@@ -53,6 +57,22 @@ class Settings(NamedTuple):
     resolution: Resolution | None = None
 
 
+def vacuum_wavelength(spectrum):
+    """Wavelengths of a spectrum in vacuum; an ArchiveError "air or vacuum is not known" where that is so."""
+    if spectrum.medium not in MEDIA:
+        text = f"{spectrum.spectrum_id}: wavelengths in air or in vacuum? Say which"
+        raise ArchiveError(text, NO_MEDIUM)
+    return to_vacuum(spectrum.wavelength) if spectrum.medium == "air" else spectrum.wavelength
+
+
+def to_rest(spectrum):
+    """Redshift that brings a spectrum to rest, 0 for one that is; an ArchiveError "missing redshift" where unknown."""
+    redshift = 0.0 if spectrum.frame == "rest" else spectrum.redshift
+    if not np.isfinite(redshift):
+        raise ArchiveError(f"{spectrum.spectrum_id}: no redshift, hence no rest frame", NO_REDSHIFT)
+    return redshift
+
+
 def on_grid(spectrum, settings):
     """Mask a spectrum and bring it to the common grid in the rest frame.
 
@@ -71,21 +91,24 @@ def on_grid(spectrum, settings):
     Raises
     ------
     ArchiveError
-        With the reason "missing redshift", "too few good pixels", or "no flux above zero" if the median flux
-        of the good pixels is not positive; and those of `resolution.excess_width`.
+        With the reason "missing redshift", "air or vacuum is not known", "too few good pixels", or "no flux above
+        zero" if the median flux of the good pixels is not positive; and those of `resolution.excess_width`.
     """
-    if not np.isfinite(spectrum.redshift):
-        raise ArchiveError(f"{spectrum.spectrum_id}: no redshift, hence no rest frame", NO_REDSHIFT)
-    bad = window_mask(spectrum.wavelength, settings.windows, "observed")
+    wavelength, redshift = vacuum_wavelength(spectrum), to_rest(spectrum)
+    bad = np.zeros(len(wavelength), dtype=bool)
+    # A spectrum at rest whose velocity nobody knows has the air's bands anywhere.
+    if np.isfinite(spectrum.redshift):
+        observed = wavelength * (1 + (spectrum.redshift - redshift))
+        bad |= window_mask(observed, settings.windows, "observed")
     if settings.andmask:
         bad |= spectrum.andmask != 0
     if settings.ormask:
         bad |= spectrum.ormask != 0
     flux, ivar = to_common_grid(
-        spectrum.wavelength,
+        wavelength,
         spectrum.flux,
         np.where(bad, 0.0, spectrum.ivar),
-        spectrum.redshift,
+        redshift,
         settings.grid,
         settings.variance,
         settings.interpolation,
@@ -169,18 +192,23 @@ def gridded(paths, settings, survey="lamost"):
         All of them at once.
     """
     read_spectrum = get_survey(survey).read_spectrum
-    flux, ivar = np.empty((2, len(paths), len(settings.grid)))
+    return _gridded([partial(read_spectrum, path) for path in paths], settings)
+
+
+def _gridded(readers, settings):
+    """`Gridded` of what functions without arguments return, or raise."""
+    flux, ivar = np.empty((2, len(readers), len(settings.grid)))
     kept, redshifts, phases, reasons = [], [], [], {}
-    for row, path in enumerate(paths):
+    for row, read in enumerate(readers):
         try:
-            spectrum = read_spectrum(path)
+            spectrum = read()
             flux[len(kept)], ivar[len(kept)] = on_grid(spectrum, settings)
         except ArchiveError as error:
             reasons[row] = error.reason
         else:
             kept.append(row)
             redshifts.append(spectrum.redshift)
-            phases.append(pixel_phase(spectrum.wavelength, spectrum.redshift, settings.grid))
+            phases.append(pixel_phase(vacuum_wavelength(spectrum), to_rest(spectrum), settings.grid))
     numbers = (np.array(column, dtype=float) for column in (redshifts, phases))
     return Gridded(flux[: len(kept)], ivar[: len(kept)], *numbers, np.array(kept, dtype=int), reasons)
 
@@ -211,28 +239,87 @@ def prepare(ids, paths, settings, block=512, survey="lamost"):
         Of the files read for this block; no file stops the others.
     """
     for start in range(0, len(ids), block):
-        names = ids[start : start + block]
-        raw = gridded(paths[start : start + block], settings, survey)
-        kept, reasons = raw.kept, dict(raw.reasons)
-        flux, ivar, _ = normalise(raw.flux, raw.ivar, settings.kernel)
-        snr, snr_g = signal_to_noise(flux, ivar), signal_to_noise(flux, ivar, settings.grid, G_BAND)
-        flux, ivar = _single(flux, ivar)
-        n_good = np.count_nonzero(ivar, axis=1)
-        enough = n_good >= settings.min_good_fraction * len(settings.grid)
-        for row in kept[~enough]:
-            reasons[row] = TOO_FEW_PIXELS
-        stars = Table(
-            {
-                "id": np.array([names[row] for row in kept], dtype=str),
-                "redshift": raw.redshift,
-                "phase": raw.phase,
-                "snr": snr,
-                "snr_g": snr_g,
-                "n_good": n_good,
-            }
+        rows = slice(start, start + block)
+        yield _prepared(ids[rows], gridded(paths[rows], settings, survey), settings)
+
+
+def prepare_arrays(wavelength, flux, ivar, redshift, settings, ids=None, **about):
+    """Prepare spectra that are in memory.
+
+    Parameters
+    ----------
+    wavelength : (n_pix,) or (n, n_pix) array
+        Increasing [Angstrom].
+    flux, ivar : (n, n_pix) arrays
+        Any units, as long as they go together; a pixel with ivar <= 0 or without a finite value is bad.
+    redshift : float or (n,) array
+        Z of each star.
+    settings : Settings
+        Grid, kernel, masks and limits, for example from `default_settings`.
+    ids : (n,) sequence of str, optional
+        What the spectra are called; by default their numbers.
+    **about
+        What else `labeltransfer.surveys.base.Spectrum` says of all of them: `medium` ("vacuum" unless it is "air"),
+        `frame` ("observed" unless it is "rest"), `resolution`.
+
+    Returns
+    -------
+    flux, ivar : (m, n_pix) float32
+        Normalised, on the grid of the settings.
+    stars : Table
+    rejected : list of (id, reason)
+        Both as `prepare` yields them.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    flux, ivar = np.atleast_2d(np.asarray(flux, dtype=float)), np.atleast_2d(np.asarray(ivar, dtype=float))
+    wavelength, n = np.asarray(wavelength, dtype=float), len(flux)
+    if flux.shape != ivar.shape or wavelength.shape not in (flux.shape, flux.shape[1:]):
+        raise ValueError(
+            f"wavelength, flux and ivar disagree: {wavelength.shape}, {flux.shape} and {ivar.shape}; flux and ivar "
+            "must be (n, n_pix), and wavelength that or (n_pix,)"
         )
-        rejected = [(names[row], reasons[row]) for row in sorted(reasons)]
-        yield flux[enough], ivar[enough], stars[enough], rejected
+    wavelength, redshift = np.broadcast_to(wavelength, flux.shape), np.broadcast_to(redshift, n)
+    names = [str(i) for i in range(n)] if ids is None else [str(name) for name in ids]
+    if len(names) != n:
+        raise ValueError(f"{len(names)} ids for {n} spectra")
+    none = np.zeros(flux.shape[1], dtype=np.uint32)
+
+    def spectrum(row):
+        good = (ivar[row] > 0) & np.isfinite(ivar[row]) & np.isfinite(flux[row])
+        parts = np.where(good, flux[row], 0.0), np.where(good, ivar[row], 0.0)
+        return Spectrum(
+            wavelength[row], *parts, none, none, float(redshift[row]), np.nan, names[row], **about
+        )
+
+    return _prepared(names, _gridded([partial(spectrum, row) for row in range(n)], settings), settings)
+
+
+def _prepared(names, raw, settings):
+    """What `prepare` yields of spectra on the grid."""
+    kept, reasons = raw.kept, dict(raw.reasons)
+    flux, ivar, _ = normalise(raw.flux, raw.ivar, settings.kernel)
+    snr, snr_g = signal_to_noise(flux, ivar), signal_to_noise(flux, ivar, settings.grid, G_BAND)
+    flux, ivar = _single(flux, ivar)
+    n_good = np.count_nonzero(ivar, axis=1)
+    enough = n_good >= settings.min_good_fraction * len(settings.grid)
+    for row in kept[~enough]:
+        reasons[row] = TOO_FEW_PIXELS
+    stars = Table(
+        {
+            "id": np.array([names[row] for row in kept], dtype=str),
+            "redshift": raw.redshift,
+            "phase": raw.phase,
+            "snr": snr,
+            "snr_g": snr_g,
+            "n_good": n_good,
+        }
+    )
+    rejected = [(names[row], reasons[row]) for row in sorted(reasons)]
+    return flux[enough], ivar[enough], stars[enough], rejected
 
 
 def _single(flux, ivar):

@@ -9,8 +9,8 @@ import numpy as np
 class Spectrum(NamedTuple):
     """One spectrum; arrays have the shape (n_pix,).
 
-    `wavelength` is in vacuum Angstrom, observed (heliocentric), increasing; `flux` and `ivar` are finite, and
-    `ivar` is 0 where the file has no usable value; a flag that is not 0 marks a pixel that is bad in all exposures
+    `wavelength` is in Angstrom, increasing, in the `medium` and the `frame` that it says; `flux` and `ivar` are finite,
+    and `ivar` is 0 where the file has no usable value; a flag that is not 0 marks a pixel that is bad in all exposures
     (`andmask`) or in any (`ormask`). Numbers that the file lacks are NaN, `obsid` is -1.
     """
 
@@ -35,6 +35,10 @@ class Spectrum(NamedTuple):
     designation: str = ""
     # wavelength / FWHM of a line, where the file says it.
     resolution: float = np.nan
+    # "vacuum" or "air"; "" where nobody knows, and such a spectrum is refused.
+    medium: str = "vacuum"
+    # "observed" (heliocentric, at `redshift`) or "rest", where a redshift, if known, tells what the air absorbed.
+    frame: str = "observed"
 
 
 class Survey(NamedTuple):

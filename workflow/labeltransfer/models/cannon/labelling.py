@@ -66,7 +66,7 @@ class _Statistics(NamedTuple):
     n_pix: np.ndarray  # (n,) pixels in use
 
 
-def label(flux, ivar, model, *, starts, block=2048, threads=1, dtype=np.float32):
+def label(flux, ivar, model, *, starts=None, block=2048, threads=1, dtype=np.float32):
     """Labels of stars from their spectra: the minimum of chi2 with weights 1 / (1 / ivar + s^2).
 
     Parameters
@@ -77,8 +77,9 @@ def label(flux, ivar, model, *, starts, block=2048, threads=1, dtype=np.float32)
         Anything that slices by rows will do, such as a dataset of an open HDF5 file.
     model : CannonModel
         Trained on the same pixels.
-    starts : (m, k) array
-        Starting points in physical units; all are followed and the lowest chi2 wins.
+    starts : (m, k) array, optional
+        Starting points in physical units, by default seven about the centre of the training labels; all are followed
+        and the lowest chi2 wins.
     block : int
         Stars per unit of work (fewer for models with many terms).
     threads : int

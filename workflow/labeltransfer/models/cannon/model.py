@@ -80,7 +80,7 @@ class CannonModel(SpectralModel):
         """Model spectra (n, p) of labels (n, k), NaN at pixels without a model; see `SpectralModel`."""
         return predict(self, labels)
 
-    def label(self, flux, ivar, *, starts, threads=1):
+    def label(self, flux, ivar, *, starts=None, threads=1):
         """`Labels` of stars from their spectra; see `SpectralModel`, and `label`, which has more options."""
         return label(flux, ivar, self, starts=starts, threads=threads)
 

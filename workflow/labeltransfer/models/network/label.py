@@ -272,7 +272,7 @@ def _best_start(starts, some, stars, tables, n_iterations):
     return found, won
 
 
-def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iterations=30, dtype=np.float32):
+def label_network(flux, ivar, model, *, starts=None, block=128, threads=1, n_iterations=30, dtype=np.float32):
     """Labels of stars from their spectra: the minimum of chi2 with weights 1 / (1 / ivar + s^2).
 
     Parameters
@@ -283,8 +283,8 @@ def label_network(flux, ivar, model, *, starts, block=128, threads=1, n_iteratio
         rows will do, such as a dataset of an open HDF5 file.
     model : NetworkModel
         Trained on the same pixels.
-    starts : (m, k) array
-        Starting points in physical units.
+    starts : (m, k) array, optional
+        Starting points in physical units; by default seven about the centre of the training labels.
     block : int
         Stars per unit of work.
     threads : int

@@ -85,7 +85,7 @@ class NetworkModel(SpectralModel):
         """Model spectra (n, p) of labels (n, k), NaN at pixels without a network; see `SpectralModel`."""
         return predict_network(self, labels)
 
-    def label(self, flux, ivar, *, starts, threads=1):
+    def label(self, flux, ivar, *, starts=None, threads=1):
         """`Labels` of stars from their spectra; see `SpectralModel`, and `label_network` with more options."""
         return label_network(flux, ivar, self, starts=starts, threads=threads)
 
