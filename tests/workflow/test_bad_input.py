@@ -144,7 +144,7 @@ def test_a_useless_catalogue_is_an_error_that_names_it(here, archive, small_run,
             "matches.fits: 0 reference stars of 250 matched ones are too few: label distances are to 10",
         ),
         (
-            {"above": 5350},
+            {"above": 5400},
             "matches.fits: 1 reference stars of 250 matched ones are too few: label distances are to 10",
         ),
     ],
