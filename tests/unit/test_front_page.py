@@ -1,5 +1,6 @@
 """A session with arrays of one's own, by the names of the front page alone."""
 
+import re
 import subprocess
 import sys
 
@@ -54,6 +55,23 @@ def test_from_arrays_to_labels(rng):
     other = model.label(ready[:20], weight[:20], starts=labels[20:25])
     np.testing.assert_allclose(one.labels, other.labels, rtol=1e-6, atol=1e-6)
     assert (np.abs(one.labels - labels[:20]) < [120, 0.2]).all()
+
+
+def test_the_session_in_the_documents_runs(rng, root, tmp_path, monkeypatch):
+    text = (root / "docs" / "importing.md").read_text()
+    (code,) = (
+        block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "prepare_arrays" in block
+    )
+    wavelength, flux, ivar, labels = observed(rng)
+    given = {"wavelength": wavelength, "flux": flux, "ivar": ivar, "redshift": 0.0, "labels": labels}
+    monkeypatch.chdir(tmp_path)
+    # These spectra are of a part of the grid.
+    exec(code.replace('{"upper": 7000.0}', str(GRID)), given)
+    assert given["rejected"] == []
+    assert (np.abs(given["held_out"].labels - labels).mean(axis=0) < [60, 0.1]).all()
+    np.testing.assert_array_equal(given["again"].theta, given["model"].theta)
+    np.testing.assert_array_equal(given["again"].wavelength, given["settings"].grid)
+    assert given["found"].converged.all()
 
 
 def test_air_and_rest_are_said_and_then_make_no_difference(rng):
