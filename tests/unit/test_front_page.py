@@ -128,6 +128,11 @@ def test_what_does_not_fit_says_so(rng):
         labeltransfer.prepare_arrays(wavelength, flux, ivar, 0.0, settings, ids="abc")
     with pytest.raises(KeyError, match="grid has no key start; it has lower, upper"):
         labeltransfer.default_settings(grid={"start": 1})
+    changed = labeltransfer.default_settings(
+        GRID, {"normalisation": {"errors": "star"}, "interpolation": "linear"}
+    )
+    assert (changed.kernel.shape, changed.interpolation) == (None, "linear")
+    assert settings.kernel.shape is not None
     with pytest.raises(AttributeError, match="no attribute 'labels'"):
         _ = labeltransfer.labels
 

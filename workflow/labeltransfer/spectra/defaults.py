@@ -3,7 +3,6 @@
 import yaml
 
 from labeltransfer.files.places import find_fact, library_file
-from labeltransfer.settings import merged
 from labeltransfer.spectra.prepare import settings_from
 
 _CONFIGURATION = "config/config.yaml"
@@ -40,4 +39,6 @@ def _changed(part, changes, name):
     unknown = [key for key in changes if key not in part]
     if unknown:
         raise KeyError(f"{name} has no key {', '.join(unknown)}; it has {', '.join(part)}")
-    return merged(part, changes)
+    # Eq. 1 has keys of its own; `resolution` is given whole.
+    deeper = {key: {**part[key], **value} for key, value in changes.items() if key == "normalisation"}
+    return {**part, **changes, **deeper}
