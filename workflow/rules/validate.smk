@@ -257,7 +257,7 @@ rule choices:
         grid=config["grid"],
         preparation=lambda w: PREPARATION[w.study],
         resolution=config["preparation"]["resolution"],
-        most=3000,
+        most=lambda w: 1000 if config["studies"][w.study]["model"]["kind"] == "network" else 3000,
         seed=config["seed"],
         code=code_of("catalogs", "spectra", "models", "validation"),
     message:
