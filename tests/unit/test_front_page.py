@@ -9,7 +9,7 @@ import pytest
 
 import labeltransfer
 from labeltransfer.spectra.medium import to_air
-from labeltransfer.spectra.prepare import NO_MEDIUM, NO_REDSHIFT
+from labeltransfer.spectra.prepare import NO_ERRORS, NO_MEDIUM, NO_REDSHIFT
 
 GRID = {"lower": 4900.0, "upper": 5700.0}
 NAMES = ("teff", "fe_h")
@@ -117,6 +117,25 @@ def test_pixels_that_are_no_numbers_are_bad_and_arrays_stay_as_they_are(rng):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(flux, before[0])
     np.testing.assert_array_equal(ivar, before[1])
+
+
+def test_spectra_without_errors_get_those_of_an_assumed_snr(rng):
+    wavelength, flux, ivar, _ = observed(rng, n_star=2)
+    flux[0, 400] = np.nan
+    refused = labeltransfer.prepare_arrays(
+        wavelength, flux, None, 0.0, labeltransfer.default_settings(grid=GRID)
+    )
+    assert refused[3] == [("0", NO_ERRORS), ("1", NO_ERRORS)]
+    settings = labeltransfer.default_settings(grid=GRID, preparation={"assumed_snr": 50.0})
+    found = labeltransfer.prepare_arrays(wavelength, flux, None, 0.0, settings)
+    assert set(np.unique(found[1])) == {0.0, 2500.0}
+    assert list(found[2]["snr"]) == pytest.approx([50, 50], rel=0.03)
+    # The flux is that of any errors, where all good pixels count alike.
+    ivar[0, 400] = 0
+    given = labeltransfer.prepare_arrays(
+        wavelength, flux, np.where(np.isfinite(flux), 1.0, 0.0), 0.0, settings
+    )
+    np.testing.assert_array_equal(found[0], given[0])
 
 
 def test_what_does_not_fit_says_so(rng):

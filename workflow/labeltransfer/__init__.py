@@ -20,7 +20,7 @@ _PLACES = {
     "default_settings": "spectra.defaults",
     "load_model": "models.files",
     "prepare": "spectra.prepare",
-    "prepare_arrays": "spectra.prepare",
+    "prepare_arrays": "spectra.arrays",
     "save_model": "models.files",
     "to_vacuum": "spectra.medium",
     "train": "models.cannon",

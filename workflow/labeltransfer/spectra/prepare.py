@@ -15,13 +15,13 @@ from labeltransfer.spectra.masks import read_windows, window_mask
 from labeltransfer.spectra.medium import MEDIA, to_vacuum
 from labeltransfer.spectra.normalise import banded_kernel, normalise
 from labeltransfer.spectra.resolution import Resolution, broaden, excess_width, read_resolution
-from labeltransfer.surveys.base import Spectrum
 from labeltransfer.surveys.registry import get_survey
 
 NO_REDSHIFT = "missing redshift"
 TOO_FEW_PIXELS = "too few good pixels"
 NO_FLUX = "no flux above zero"
 NO_MEDIUM = "air or vacuum is not known"
+NO_ERRORS = "no errors"
 G_BAND = (4000.0, 5500.0)  # rest-frame Angstrom over which the S/N in g is taken
 
 
@@ -44,6 +44,8 @@ class Settings(NamedTuple):
         Whether to mask pixels flagged in all exposures, and in any.
     min_good_fraction : float
         A spectrum with a smaller fraction of good pixels is left out; masked windows count as bad.
+    assumed_snr : float or None
+        S/N of every pixel of spectra of which no errors are known; None leaves them out.
     """
 
     grid: np.ndarray
@@ -55,6 +57,7 @@ class Settings(NamedTuple):
     min_good_fraction: float = 0.5
     interpolation: str = "linear"
     resolution: Resolution | None = None
+    assumed_snr: float | None = None
 
 
 def vacuum_wavelength(spectrum):
@@ -86,14 +89,17 @@ def on_grid(spectrum, settings):
     Returns
     -------
     flux, ivar : (n_pix,) float64
-        Not yet normalised.
+        Not yet normalised; without errors, ivar is not zero where a pixel is good.
 
     Raises
     ------
     ArchiveError
-        With the reason "missing redshift", "air or vacuum is not known", "too few good pixels", or "no flux above
-        zero" if the median flux of the good pixels is not positive; and those of `resolution.excess_width`.
+        With the reason "missing redshift", "air or vacuum is not known", "no errors", "too few good pixels", or "no
+        flux above zero" if the median flux of the good pixels is not positive; and those of `resolution.excess_width`.
     """
+    if spectrum.ivar is None and settings.assumed_snr is None:
+        text = f"{spectrum.spectrum_id}: no errors, and no preparation.assumed_snr in their place"
+        raise ArchiveError(text, NO_ERRORS)
     wavelength, redshift = vacuum_wavelength(spectrum), to_rest(spectrum)
     bad = np.zeros(len(wavelength), dtype=bool)
     # A spectrum at rest whose velocity nobody knows has the air's bands anywhere.
@@ -104,10 +110,11 @@ def on_grid(spectrum, settings):
         bad |= spectrum.andmask != 0
     if settings.ormask:
         bad |= spectrum.ormask != 0
+    given = (spectrum.andmask == 0).astype(float) if spectrum.ivar is None else spectrum.ivar
     flux, ivar = to_common_grid(
         wavelength,
         spectrum.flux,
-        np.where(bad, 0.0, spectrum.ivar),
+        np.where(bad, 0.0, given),
         redshift,
         settings.grid,
         settings.variance,
@@ -173,6 +180,8 @@ class Gridded(NamedTuple):
         Which of the files they are.
     reasons : dict of int to str
         Why the other files are none.
+    assumed : (m,) bool array, optional
+        Spectra without errors of their own.
     """
 
     flux: np.ndarray
@@ -181,6 +190,7 @@ class Gridded(NamedTuple):
     phase: np.ndarray
     kept: np.ndarray
     reasons: dict
+    assumed: np.ndarray | None = None
 
 
 def gridded(paths, settings, survey="lamost"):
@@ -192,13 +202,13 @@ def gridded(paths, settings, survey="lamost"):
         All of them at once.
     """
     read_spectrum = get_survey(survey).read_spectrum
-    return _gridded([partial(read_spectrum, path) for path in paths], settings)
+    return gridded_from([partial(read_spectrum, path) for path in paths], settings)
 
 
-def _gridded(readers, settings):
+def gridded_from(readers, settings):
     """`Gridded` of what functions without arguments return, or raise."""
     flux, ivar = np.empty((2, len(readers), len(settings.grid)))
-    kept, redshifts, phases, reasons = [], [], [], {}
+    kept, redshifts, phases, assumed, reasons = [], [], [], [], {}
     for row, read in enumerate(readers):
         try:
             spectrum = read()
@@ -207,10 +217,12 @@ def _gridded(readers, settings):
             reasons[row] = error.reason
         else:
             kept.append(row)
+            assumed.append(spectrum.ivar is None)
             redshifts.append(spectrum.redshift)
             phases.append(pixel_phase(vacuum_wavelength(spectrum), to_rest(spectrum), settings.grid))
     numbers = (np.array(column, dtype=float) for column in (redshifts, phases))
-    return Gridded(flux[: len(kept)], ivar[: len(kept)], *numbers, np.array(kept, dtype=int), reasons)
+    kept, assumed = np.array(kept, dtype=int), np.array(assumed, dtype=bool)
+    return Gridded(flux[: len(kept)], ivar[: len(kept)], *numbers, kept, reasons, assumed)
 
 
 def prepare(ids, paths, settings, block=512, survey="lamost"):
@@ -240,68 +252,15 @@ def prepare(ids, paths, settings, block=512, survey="lamost"):
     """
     for start in range(0, len(ids), block):
         rows = slice(start, start + block)
-        yield _prepared(ids[rows], gridded(paths[rows], settings, survey), settings)
+        yield prepared(ids[rows], gridded(paths[rows], settings, survey), settings)
 
 
-def prepare_arrays(wavelength, flux, ivar, redshift, settings, ids=None, **about):
-    """Prepare spectra that are in memory.
-
-    Parameters
-    ----------
-    wavelength : (n_pix,) or (n, n_pix) array
-        Increasing [Angstrom].
-    flux, ivar : (n, n_pix) arrays
-        Any units, as long as they go together; a pixel with ivar <= 0 or without a finite value is bad.
-    redshift : float or (n,) array
-        Z of each star.
-    settings : Settings
-        Grid, kernel, masks and limits, for example from `default_settings`.
-    ids : (n,) sequence of str, optional
-        What the spectra are called; by default their numbers.
-    **about
-        What else `labeltransfer.surveys.base.Spectrum` says of all of them: `medium` ("vacuum" unless it is "air"),
-        `frame` ("observed" unless it is "rest"), `resolution`.
-
-    Returns
-    -------
-    flux, ivar : (m, n_pix) float32
-        Normalised, on the grid of the settings.
-    stars : Table
-    rejected : list of (id, reason)
-        Both as `prepare` yields them.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree.
-    """
-    flux, ivar = np.atleast_2d(np.asarray(flux, dtype=float)), np.atleast_2d(np.asarray(ivar, dtype=float))
-    wavelength, n = np.asarray(wavelength, dtype=float), len(flux)
-    if flux.shape != ivar.shape or wavelength.shape not in (flux.shape, flux.shape[1:]):
-        raise ValueError(
-            f"wavelength, flux and ivar disagree: {wavelength.shape}, {flux.shape} and {ivar.shape}; flux and ivar "
-            "must be (n, n_pix), and wavelength that or (n_pix,)"
-        )
-    wavelength, redshift = np.broadcast_to(wavelength, flux.shape), np.broadcast_to(redshift, n)
-    names = [str(i) for i in range(n)] if ids is None else [str(name) for name in ids]
-    if len(names) != n:
-        raise ValueError(f"{len(names)} ids for {n} spectra")
-    none = np.zeros(flux.shape[1], dtype=np.uint32)
-
-    def spectrum(row):
-        good = (ivar[row] > 0) & np.isfinite(ivar[row]) & np.isfinite(flux[row])
-        parts = np.where(good, flux[row], 0.0), np.where(good, ivar[row], 0.0)
-        return Spectrum(
-            wavelength[row], *parts, none, none, float(redshift[row]), np.nan, names[row], **about
-        )
-
-    return _prepared(names, _gridded([partial(spectrum, row) for row in range(n)], settings), settings)
-
-
-def _prepared(names, raw, settings):
-    """What `prepare` yields of spectra on the grid."""
+def prepared(names, raw, settings):
+    """What `prepare` yields of spectra (`Gridded`) with names (n,)."""
     kept, reasons = raw.kept, dict(raw.reasons)
     flux, ivar, _ = normalise(raw.flux, raw.ivar, settings.kernel)
+    if raw.assumed is not None and raw.assumed.any():
+        ivar[raw.assumed] = np.where(ivar[raw.assumed] > 0, settings.assumed_snr**2, 0.0)
     snr, snr_g = signal_to_noise(flux, ivar), signal_to_noise(flux, ivar, settings.grid, G_BAND)
     flux, ivar = _single(flux, ivar)
     n_good = np.count_nonzero(ivar, axis=1)
@@ -360,6 +319,7 @@ def settings_from(grid, preparation, windows, fibres=None, noise=None):
         preparation["min_good_fraction"],
         preparation["interpolation"],
         read_resolution(preparation["resolution"]["common"], fibres) if preparation["resolution"] else None,
+        preparation.get("assumed_snr"),
     )
 
 

@@ -11,12 +11,13 @@ class Spectrum(NamedTuple):
 
     `wavelength` is in Angstrom, increasing, in the `medium` and the `frame` that it says; `flux` and `ivar` are finite,
     and `ivar` is 0 where the file has no usable value; a flag that is not 0 marks a pixel that is bad in all exposures
-    (`andmask`) or in any (`ormask`). Numbers that the file lacks are NaN, `obsid` is -1.
+    (`andmask`) or in any (`ormask`). Numbers that the file lacks are NaN, `obsid` is -1; `ivar` is None for a survey
+    that publishes no errors.
     """
 
     wavelength: np.ndarray
     flux: np.ndarray
-    ivar: np.ndarray
+    ivar: np.ndarray | None
     andmask: np.ndarray
     ormask: np.ndarray
     redshift: float
