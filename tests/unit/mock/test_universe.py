@@ -188,7 +188,7 @@ def test_apogee_noise_is_exactly_the_quoted_error(models, label_errors):
         pull = (rows[label] - stars[label]) / rows[f"{label}_err"]
         assert np.std(pull) == pytest.approx(1.0, abs=0.05)
         assert abs(np.mean(pull)) < 0.07
-    for label, typical in ({"teff": 25.0, "logg": 0.05, "m_h": 0.02} | label_errors).items():
+    for label, typical in ({"teff": 50.0, "logg": 0.08, "m_h": 0.035} | label_errors).items():
         assert np.median(rows[f"{label}_err"]) == pytest.approx(typical, rel=0.15)
     flagged = universe.apogee["label_defect"] == "flagged"
     assert flagged.mean() == pytest.approx(0.04, abs=0.015)
