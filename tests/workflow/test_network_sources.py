@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from labeltransfer.files.tables import read_table
+from labeltransfer.validation.statistics import robust_scatter
 from tests.misbehaving_server import serve
 from tests.workflow.conftest import NETWORK_SMALL
 from tests.workflow.test_public import TOKEN, write_settings
@@ -99,7 +100,8 @@ def test_labels_from_a_folder_agree_with_those_of_the_mock(own_folder, network_r
     assert len(both) > 0.9 * len(there)
     assert both["trained"].sum() > 34
     for name in settings["labels"]:
-        scatter = np.std(both[name] - both[f"{name}_mock"])
+        # Stars that so few noisy labels do not reach go anywhere: networks of 8 nodes, 172 stars.
+        scatter = robust_scatter(both[name] - both[f"{name}_mock"])
         assert scatter < 0.5 * np.std(both[f"{name}_mock"]), name
     ledger = pd.read_parquet(study / "ledger.parquet")
     assert ledger["fate"].notna().all()
