@@ -9,7 +9,7 @@ import pytest
 
 import labeltransfer
 from labeltransfer.spectra.medium import to_air
-from labeltransfer.spectra.prepare import NO_ERRORS, NO_MEDIUM, NO_REDSHIFT
+from labeltransfer.spectra.prepare import NO_ERRORS, NO_FRAME, NO_MEDIUM, NO_REDSHIFT, NOT_INCREASING
 
 GRID = {"lower": 4900.0, "upper": 5700.0}
 NAMES = ("teff", "fe_h")
@@ -136,6 +136,21 @@ def test_spectra_without_errors_get_those_of_an_assumed_snr(rng):
         wavelength, flux, np.where(np.isfinite(flux), 1.0, 0.0), 0.0, settings
     )
     np.testing.assert_array_equal(found[0], given[0])
+
+
+def test_one_bad_star_has_a_reason_and_stops_no_other(rng):
+    wavelength, flux, ivar, _ = observed(rng, n_star=5)
+    settings = labeltransfer.default_settings(grid=GRID)
+    each = np.tile(wavelength, (5, 1))
+    each[1, 400:402] = each[1, 401:399:-1]
+    each[2, 7] = np.nan
+    found = labeltransfer.prepare_arrays(each, flux, ivar, [0, 0, 0, -9999.0, -1.0], settings)
+    assert found[3] == [("1", NOT_INCREASING), ("2", NOT_INCREASING), ("3", NO_REDSHIFT), ("4", NO_REDSHIFT)]
+    assert list(found[2]["id"]) == ["0"]
+    turned = labeltransfer.prepare_arrays(wavelength[::-1], flux[:1, ::-1], ivar[:1, ::-1], 0.0, settings)
+    assert turned[3] == [("0", NOT_INCREASING)]
+    lost = labeltransfer.prepare_arrays(wavelength, flux[:1], ivar[:1], 0.0, settings, frame="restframe")
+    assert lost[3] == [("0", NO_FRAME)]
 
 
 def test_what_does_not_fit_says_so(rng):

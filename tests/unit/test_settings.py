@@ -377,3 +377,32 @@ def test_versions_around_the_floors_follow_modules_scripts_and_rules(tmp_path, m
 def test_floors_are_those_of_the_library(root):
     library = root / "workflow" / "labeltransfer"
     assert {path.parent.name for path in library.glob("*/__init__.py")} == set(settings.FLOORS)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            {"terms": ["teff", "mass"]},
+            "studies.ho2017.model.terms has mass, but mass is no label of the study",
+        ),
+        ({"terms": ["teff^2*logg"]}, "terms has teff^2*logg, which is of higher order than model.order, 2"),
+        ({"terms": ["teff", "logg*fe_h"]}, "studies.ho2017.model.terms has none with alpha_m, a_k"),
+        (
+            {"forms": {"mass": "5040/x"}},
+            "studies.ho2017.model.forms names mass, which is no label of the study",
+        ),
+        ({"terms": ["teff^"]}, "model.terms"),
+        ({"forms": {"teff": "1/x"}}, "model.forms"),
+    ],
+)
+def test_terms_and_forms_that_are_none_are_refused_before_anything_runs(default, schema_path, model, message):
+    config = merged(default, {"studies": {"ho2017": {"model": model}}})
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        validate_config(config, schema_path)
+
+
+def test_terms_and_forms_of_labels_are_accepted(default, schema_path):
+    terms = ["teff", "logg", "fe_h", "alpha_m", "a_k", "teff * logg", "teff^2"]
+    model = {"terms": terms, "forms": {"teff": "5040/x"}}
+    validate_config(merged(default, {"studies": {"ho2017": {"model": model}}}), schema_path)

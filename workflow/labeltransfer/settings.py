@@ -29,6 +29,8 @@ TAKEN_NAMES = ("ab_initio", "archive", "release", "results", "times")
 _IMPORT = re.compile(
     r"^ *(?:from (labeltransfer[\w.]*) import (\([^)]*\)|.*)|import (labeltransfer[\w.]*))", re.MULTILINE
 )
+# A label and its power in a term of a polynomial.
+_FACTOR = re.compile(r"([a-z][a-z0-9_]*)(?:\^(\d))?")
 
 
 class ConfigError(ValueError):
@@ -214,6 +216,7 @@ def _contradictions_of(name, study):
         strange = [label for label in study[key] if label not in study["labels"]]
         if strange:
             yield [key], f"names {', '.join(strange)}, which is no label of the study"
+    yield from _contradictions_of_terms(study["model"], study["labels"])
     kind, network = study["model"]["kind"], study.get("network")
     if kind == "network":
         if network is None:
@@ -230,6 +233,27 @@ def _contradictions_of(name, study):
             "names a label without a pipeline value; "
             f"studies.{name}.pipeline has {', '.join(study['pipeline'])}",
         )
+
+
+def _contradictions_of_terms(model, labels):
+    """The same of the terms of a polynomial and of the functions of labels that it is made of."""
+    strange = [label for label in model.get("forms", {}) if label not in labels]
+    if strange:
+        yield ["model", "forms"], f"names {', '.join(strange)}, which is no label of the study"
+    used = set()
+    for term in model.get("terms") or ():
+        factors = _FACTOR.findall(term)
+        strange = [label for label, _ in factors if label not in labels]
+        if strange:
+            yield ["model", "terms"], f"has {term}, but {', '.join(strange)} is no label of the study"
+        if sum(int(power or 1) for _, power in factors) > model["order"]:
+            yield (
+                ["model", "terms"],
+                f"has {term}, which is of higher order than model.order, {model['order']}",
+            )
+        used |= {label for label, _ in factors}
+    if used and not used >= set(labels):
+        yield ["model", "terms"], f"has none with {', '.join(label for label in labels if label not in used)}"
 
 
 def goes_first(folder):

@@ -281,3 +281,27 @@ def test_other_errors():
         to_common_grid(wavelength, flux, ivar, 0.0, grid, interpolation="nearest")
     with pytest.raises(ValueError, match="shapes disagree"):
         to_common_grid(wavelength, flux[:-1], ivar, 0.0, grid)
+
+
+@pytest.mark.parametrize("variance", VARIANCES)
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_pixels_in_step_are_interpolated_as_any_others(interpolation, variance, rng):
+    # The short way, and with one more pixel that the spectrum does not reach the long one.
+    wavelength = 10 ** (3.55 + 1e-4 * np.arange(800))
+    grid = wavelength[100:600]
+    longer = np.append(grid, 1.01 * wavelength[-1])
+    flux, ivar = rng.normal(1, 0.1, 800), rng.uniform(50, 150, 800)
+    flux[300], ivar[[200, 201, 450]] = np.nan, 0.0
+    for z in (0.0, 3.3e-5, 1.15e-4, -2e-4):
+        one = to_common_grid(wavelength, flux, ivar, z, grid, variance, interpolation)
+        two = np.array(to_common_grid(wavelength, flux, ivar, z, longer, variance, interpolation))
+        assert two[1, -1] == 0
+        np.testing.assert_array_equal(one[1] > 0, two[1, :-1] > 0)
+        np.testing.assert_allclose(one, two[:, :-1], rtol=1e-9, atol=1e-12)
+    # Where the spectrum ends within the grid.
+    short = slice(105, 590)
+    ends = to_common_grid(wavelength[short], flux[short], ivar[short], 3.3e-5, grid, variance, interpolation)
+    whole = to_common_grid(wavelength, flux, ivar, 3.3e-5, grid, variance, interpolation)
+    inside = ends[1] > 0
+    assert 450 < inside.sum() < 490
+    np.testing.assert_allclose(ends[0][inside], whole[0][inside], rtol=1e-9)

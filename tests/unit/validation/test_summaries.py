@@ -25,6 +25,12 @@ def test_recovery_compares_like_with_like(rng):
     np.testing.assert_allclose(found["z_width_calibrated"], 1.0, rtol=0.12)
     np.testing.assert_allclose(found["bias_over_scatter"], 0.25, atol=0.17)
     assert (found["beyond_3"] < 0.015).all()
+    # Labels with flags: stars with one outside its training range stand apart.
+    catalog["teff_flag"] = np.where(np.arange(n) % 4 == 0, 3, 5)
+    flagged = recovery_summary(catalog, truth, {"teff": "true"}, 50.0)
+    assert flagged["n"].tolist()[6:] == [2250, 1500, 750, 0]
+    assert flagged["stars"].nunique() == 5
+    catalog.remove_column("teff_flag")
     catalog["teff_total"] = 5.0
     wide = recovery_summary(catalog, truth, {"teff": "true"}, 50.0)
     np.testing.assert_allclose(wide["beyond_3"], 0.46, atol=0.08)

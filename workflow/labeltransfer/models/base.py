@@ -110,7 +110,9 @@ def check_forms(forms, label_names, labels):
             raise ValueError(f"form of {name} must be one of {', '.join(FORMS)}, not {form!r}")
         lowest = labels[:, list(label_names).index(name)].min()
         if form != "x" and not lowest > 0:
-            raise ValueError(f"{form} of {name} needs labels above zero: found {lowest:g}")
+            raise ValueError(
+                f"{form} of {name} needs labels above zero: found {lowest:g}; leave out the form, or cut the stars"
+            )
     chosen = tuple((forms or {}).get(name, "x") for name in label_names)
     return chosen if set(chosen) != {"x"} else ()
 
@@ -203,7 +205,7 @@ class SpectralModel(Protocol):
     status : (p,) int array
         How the training of each pixel ended.
     label_names : tuple of k str
-    pivot, scale : (k,) arrays
+    pivot, scale, forms : (k,) arrays, and tuple of k str or of none
         See `LabelScale`.
     scatter : (p,) array
         Scatter s of the flux beyond its noise.
@@ -222,6 +224,7 @@ class SpectralModel(Protocol):
     scatter: np.ndarray
     status: np.ndarray
     wavelength: np.ndarray | None
+    forms: ClassVar[tuple] = ()
 
     @property
     def usable(self):
@@ -267,7 +270,7 @@ class SpectralModel(Protocol):
     @property
     def label_scale(self):
         """The `LabelScale` of the model."""
-        return LabelScale(self.pivot, self.scale, getattr(self, "forms", ()))
+        return LabelScale(self.pivot, self.scale, self.forms)
 
     def to_scaled(self, labels):
         """Physical labels (..., k) to the model's own units."""

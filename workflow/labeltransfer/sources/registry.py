@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -145,7 +146,8 @@ def _fetch_wheel(package, target, client):
 
 def _fetch_source(package, target, client):
     # Sources are not permitted: the client names those that it passes over, and where they are.
-    answer = _asked(client, package, "-vvv", "--dest", str(target.parent))
+    with tempfile.TemporaryDirectory() as elsewhere:  # for the wheel of a release that has one too
+        answer = _asked(client, package, "-vvv", "--dest", elsewhere)
     addresses = re.findall(r"\b(?:https?|file)://[^\s\"'<>()#]+", answer.stdout + answer.stderr)
     wanted = [url for url in addresses if unquote(urlsplit(url).path).rpartition("/")[2] == package.file]
     if not wanted:

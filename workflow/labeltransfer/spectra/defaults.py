@@ -31,7 +31,7 @@ def default_settings(grid=None, preparation=None):
         for name, changes in (("grid", grid), ("preparation", preparation))
     )
     windows = [find_fact(name) for name in preparation["windows"]]
-    fibres = preparation["resolution"]["table"] if preparation["resolution"] else None
+    fibres = find_fact(preparation["resolution"]["table"]) if preparation["resolution"] else None
     return settings_from(grid, preparation, windows, fibres)
 
 

@@ -15,12 +15,15 @@ from labeltransfer.spectra.masks import read_windows, window_mask
 from labeltransfer.spectra.medium import MEDIA, to_vacuum
 from labeltransfer.spectra.normalise import banded_kernel, normalise
 from labeltransfer.spectra.resolution import Resolution, broaden, excess_width, read_resolution
+from labeltransfer.surveys.base import FRAMES
 from labeltransfer.surveys.registry import get_survey
 
 NO_REDSHIFT = "missing redshift"
 TOO_FEW_PIXELS = "too few good pixels"
 NO_FLUX = "no flux above zero"
 NO_MEDIUM = "air or vacuum is not known"
+NO_FRAME = "observed or at rest is not known"
+NOT_INCREASING = "wavelength not increasing"
 NO_ERRORS = "no errors"
 G_BAND = (4000.0, 5500.0)  # rest-frame Angstrom over which the S/N in g is taken
 
@@ -60,18 +63,37 @@ class Settings(NamedTuple):
     assumed_snr: float | None = None
 
 
-def vacuum_wavelength(spectrum):
-    """Wavelengths of a spectrum in vacuum; an ArchiveError "air or vacuum is not known" where that is so."""
+def in_vacuum(spectrum):
+    """The spectrum with wavelengths in vacuum.
+
+    Raises
+    ------
+    ArchiveError
+        "air or vacuum is not known", "wavelength not increasing".
+    """
     if spectrum.medium not in MEDIA:
         text = f"{spectrum.spectrum_id}: wavelengths in air or in vacuum? Say which"
         raise ArchiveError(text, NO_MEDIUM)
-    return to_vacuum(spectrum.wavelength) if spectrum.medium == "air" else spectrum.wavelength
+    if not (np.diff(spectrum.wavelength) > 0).all():
+        raise ArchiveError(f"{spectrum.spectrum_id}: wavelengths do not increase", NOT_INCREASING)
+    if spectrum.medium == "vacuum":
+        return spectrum
+    return spectrum._replace(wavelength=to_vacuum(spectrum.wavelength), medium="vacuum")
 
 
 def to_rest(spectrum):
-    """Redshift that brings a spectrum to rest, 0 for one that is; an ArchiveError "missing redshift" where unknown."""
+    """Redshift that brings a spectrum to rest, 0 for one that is.
+
+    Raises
+    ------
+    ArchiveError
+        "missing redshift" where it is not known, or at -1 or below; "observed or at rest is not known".
+    """
+    if spectrum.frame not in FRAMES:
+        text = f"{spectrum.spectrum_id}: frame must be one of {', '.join(FRAMES)}: found {spectrum.frame!r}"
+        raise ArchiveError(text, NO_FRAME)
     redshift = 0.0 if spectrum.frame == "rest" else spectrum.redshift
-    if not np.isfinite(redshift):
+    if not (np.isfinite(redshift) and redshift > -1):
         raise ArchiveError(f"{spectrum.spectrum_id}: no redshift, hence no rest frame", NO_REDSHIFT)
     return redshift
 
@@ -94,13 +116,13 @@ def on_grid(spectrum, settings):
     Raises
     ------
     ArchiveError
-        With the reason "missing redshift", "air or vacuum is not known", "no errors", "too few good pixels", or "no
-        flux above zero" if the median flux of the good pixels is not positive; and those of `resolution.excess_width`.
+        With the reason "no errors", "too few good pixels", or "no flux above zero" if the median flux of the good
+        pixels is not positive; and those of `in_vacuum`, `to_rest` and `resolution.excess_width`.
     """
     if spectrum.ivar is None and settings.assumed_snr is None:
         text = f"{spectrum.spectrum_id}: no errors, and no preparation.assumed_snr in their place"
         raise ArchiveError(text, NO_ERRORS)
-    wavelength, redshift = vacuum_wavelength(spectrum), to_rest(spectrum)
+    wavelength, redshift = in_vacuum(spectrum).wavelength, to_rest(spectrum)
     bad = np.zeros(len(wavelength), dtype=bool)
     # A spectrum at rest whose velocity nobody knows has the air's bands anywhere.
     if np.isfinite(spectrum.redshift):
@@ -211,7 +233,7 @@ def gridded_from(readers, settings):
     kept, redshifts, phases, assumed, reasons = [], [], [], [], {}
     for row, read in enumerate(readers):
         try:
-            spectrum = read()
+            spectrum = in_vacuum(read())
             flux[len(kept)], ivar[len(kept)] = on_grid(spectrum, settings)
         except ArchiveError as error:
             reasons[row] = error.reason
@@ -219,7 +241,7 @@ def gridded_from(readers, settings):
             kept.append(row)
             assumed.append(spectrum.ivar is None)
             redshifts.append(spectrum.redshift)
-            phases.append(pixel_phase(vacuum_wavelength(spectrum), to_rest(spectrum), settings.grid))
+            phases.append(pixel_phase(spectrum.wavelength, to_rest(spectrum), settings.grid))
     numbers = (np.array(column, dtype=float) for column in (redshifts, phases))
     kept, assumed = np.array(kept, dtype=int), np.array(assumed, dtype=bool)
     return Gridded(flux[: len(kept)], ivar[: len(kept)], *numbers, kept, reasons, assumed)

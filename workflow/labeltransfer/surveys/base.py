@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+FRAMES = ("observed", "rest")
+
 
 class Spectrum(NamedTuple):
     """One spectrum; arrays have the shape (n_pix,).

@@ -117,9 +117,7 @@ def read_miles_labels(path):
 def _library_spectrum(wavelength, flux, name, **about):
     """A spectrum at rest in air, without errors."""
     good = np.isfinite(flux) & (flux != 0)
-    none = np.zeros(len(flux), dtype=np.uint32)
-    bad = np.where(good, none, 1).astype(np.uint32)
-    flux = np.where(good, flux, 0.0)
+    bad, flux = (~good).astype(np.uint32), np.where(good, flux, 0.0)
     return Spectrum(
         wavelength,
         flux,
@@ -145,7 +143,7 @@ def _linear_spectrum(path):
         found = f"an image of {flux.dtype} with shape {flux.shape}"
         raise refusal(path, "unknown layout", "a spectrum of one row", found, "Check what this file is.")
     first, step = fitsfile.number(header, "CRVAL1"), fitsfile.number(header, "CD1_1", "CDELT1")
-    pixel = header_pixel(header)
+    pixel = _reference_pixel(header)
     if not (np.isfinite(first) and step > 0):
         found = f"CRVAL1 = {first}, CDELT1 = {step}"
         raise refusal(path, "no wavelength solution", "linear wavelengths", found, "Leave it out.")
@@ -163,7 +161,7 @@ def _linear_spectrum(path):
     return wavelength, flux, header
 
 
-def header_pixel(header):
+def _reference_pixel(header):
     """Pixel, counted from 1, of which CRVAL1 is the wavelength."""
     pixel = fitsfile.number(header, "CRPIX1")
     return pixel if np.isfinite(pixel) else 1.0

@@ -26,7 +26,7 @@ _N_BOOTSTRAP = 200
 _MEDIAN_ERROR = np.sqrt(np.pi / 2)  # standard error of the median of a Gaussian, over that of the mean
 _LEAST_STARS = 10
 _LIGHT = 299792.458  # km/s
-_OTHERS = ({"errors": "typical"}, {"fit": "line"})  # tried alone
+_OTHERS = (("errors", "typical"), ("fit", "line"))  # tried alone
 _WRITTEN = {"errors": "normalisation.errors", "fit": "normalisation.fit"}  # what the configuration calls them
 _SHARE = {"none": 0.0, "half": 0.5, "stated": 1.0}  # of the stated errors of labels
 
@@ -92,7 +92,7 @@ def all_choices(has_errors, resolution=None):
     choices = {"paper": PAPER}
     if resolution:
         choices[f"resolution: {resolution['common']:g}"] = {**PAPER, "resolution": resolution}
-    for key, value in [*singles.items(), *(item for other in _OTHERS for item in other.items())]:
+    for key, value in [*singles.items(), *_OTHERS]:
         choices[f"{_WRITTEN.get(key, key)}: {value}"] = {**PAPER, key: value}
     if has_errors:
         choices["errors_in_labels: half"] = {**PAPER, "errors_in_labels": "half"}

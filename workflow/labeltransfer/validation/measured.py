@@ -2,10 +2,12 @@
 
 import numpy as np
 
+#: A bit of `MEASURED_FLAGS`.
+OUT_OF_RANGE = 2
 #: Bits of the flag that every label has in the catalogue.
 MEASURED_FLAGS = {
     1: "inferred: the model's gradient here does not follow theory's",
-    2: "outside the range of the training labels",
+    OUT_OF_RANGE: "outside the range of the training labels",
     4: "formal error above the spread of the training labels: the spectrum says nothing",
 }
 _PIXELS = 32
@@ -71,7 +73,7 @@ def measured_flags(correlation, values, errors, training, threshold):
     """
     low, high = np.min(training), np.max(training)
     flags = np.where(np.asarray(correlation) >= threshold, 0, 1)
-    flags |= np.where((np.asarray(values) >= low) & (np.asarray(values) <= high), 0, 2)
+    flags |= np.where((np.asarray(values) >= low) & (np.asarray(values) <= high), 0, OUT_OF_RANGE)
     flags |= np.where(np.asarray(errors) <= np.std(training), 0, 4)
     return flags.astype(np.int16)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.validation.measured import OUT_OF_RANGE
 from labeltransfer.validation.statistics import comparison, z_width
 
 SNR_EDGES = (30.0, 50.0, 100.0, 200.0)  # of test stars
@@ -110,7 +111,7 @@ def recovery_summary(catalogue, truth, columns, min_snr):
     ----------
     catalogue : Table
         With `spectrum_id`, `snr`, `novelty`, `reference`, `trained` and, for each label, `<label>`, `<label>_err`
-        and `<label>_total`.
+        and `<label>_total`; perhaps `<label>_flag`.
     truth : Table
         With `spectrum_id`, for every star of the catalogue.
     columns : mapping of str to str
@@ -121,7 +122,8 @@ def recovery_summary(catalogue, truth, columns, min_snr):
     Returns
     -------
     DataFrame
-        A row for each group of stars, S/N and label.
+        A row for each group of stars, S/N and label. Where labels have flags, survey stars stand apart by whether one
+        of their labels is outside its training range, which spoils the others.
     """
     truth = truth[rows_of(truth["spectrum_id"], catalogue["spectrum_id"])]
     survey, inside = ~np.asarray(catalogue["reference"]), np.asarray(catalogue["novelty"]) <= 1
@@ -130,6 +132,13 @@ def recovery_summary(catalogue, truth, columns, min_snr):
         "survey outside the reference set": survey & ~inside,
         "reference": np.asarray(catalogue["trained"]),
     }
+    flags = [
+        np.asarray(catalogue[f"{name}_flag"]) for name in columns if f"{name}_flag" in catalogue.colnames
+    ]
+    if flags:
+        beyond = np.any([flag & OUT_OF_RANGE != 0 for flag in flags], axis=0)
+        groups["survey, all labels within their training ranges"] = survey & ~beyond
+        groups["survey, a label outside its training range"] = survey & beyond
     rows = []
     for group, chosen in groups.items():
         for lowest in (0.0, min_snr):

@@ -11,7 +11,9 @@ def main(snakemake):
     inputs, labels = snakemake.input, snakemake.params.labels
     truth = truth_columns(labels)
     here = [f"{name}{suffix}" for name in labels for suffix in ("", "_err", "_total")]
+    known = read_table(inputs.catalog, rows=slice(0)).colnames
     about = ["spectrum_id", "snr", "novelty", "reference", "trained"]
+    about += [f"{name}_flag" for name in labels if f"{name}_flag" in known]
     table = recovery_summary(
         read_table(inputs.catalog, [*about, *here], text=bytes),
         read_table(inputs.truth, ["spectrum_id", *truth.values()], text=bytes),

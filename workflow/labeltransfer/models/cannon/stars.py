@@ -53,7 +53,7 @@ def error_share(labels, label_errors, order=2, chosen=None, forms=()):
     scale = LabelScale.of(labels, forms)
     x, error = scale.to_scaled(labels), _scaled_errors(label_errors, labels, scale)
     terms, index = product_terms(x.shape[1], order, _as_key(chosen))
-    n_term = round(np.sqrt(2 * len(index) + 0.25) - 0.5)
+    n_term = len(polynomial(x.shape[1], order).parent) if chosen is None else len(chosen)
     first, second = np.triu_indices(n_term)
 
     def moments(share):
