@@ -32,7 +32,7 @@ from labeltransfer.models.files import load_model, save_model
 from labeltransfer.runtime import job
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.normalise import normalise
-from labeltransfer.spectra.prepare import G_BAND, on_grid, settings_from, signal_to_noise
+from labeltransfer.spectra.prepare import band_snr, on_grid, settings_from, signal_to_noise
 from labeltransfer.spectra.store import iterate, write_store
 from labeltransfer.surveys.lamost import read_spectrum
 from labeltransfer.synthesis.model_spectra import read_model_spectra
@@ -193,7 +193,7 @@ def path_of_a_star(spec):
 
     def normalised():
         flux, ivar, _ = normalise(raw[:, 0], raw[:, 1], settings.kernel)
-        snr = signal_to_noise(flux, ivar), signal_to_noise(flux, ivar, settings.grid, G_BAND)
+        snr = signal_to_noise(flux, ivar), band_snr(flux, ivar, settings)
         return flux.astype(np.float32), ivar.astype(np.float32), snr
 
     flux, ivar, snr = clock("normalise", normalised)

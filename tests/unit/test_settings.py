@@ -86,7 +86,7 @@ def test_the_files_of_the_repository_are_accepted(root, default, schema_path):
         ),
         ({"seed": -1}, "seed", "-1 is less than the minimum of 0 (Every random draw starts from it.)"),
         ({"seed": "first"}, "seed", "'first' is not of type 'integer'"),
-        ({"source": "web"}, "source", "'web' is not one of ['mock', 'public', 'local']"),
+        ({"source": "web"}, "source", "'web' is not one of ['mock', 'public', 'local', 'registry']"),
         ({"run": []}, "run", "[] should be non-empty"),
         ({"chunks": {"survey": 0}}, "chunks.survey", "0 is less than the minimum of 1"),
         ({"archives": {"mock": {"defects": {"html": -2}}}}, "archives.mock.defects.html", "-2 is less than"),

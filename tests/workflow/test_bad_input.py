@@ -230,7 +230,7 @@ LOCAL = {
         "own": {
             "title": "A folder of one's own",
             "paper": None,
-            "releases": {"lamost": "own", "apogee": "own"},
+            "releases": {"survey": "lamost-own", "reference": "own"},
             "labels": {
                 "teff": {"column": "teff", "error": None, "unit": "K"},
                 "logg": {"column": "logg", "error": None, "unit": "dex"},

@@ -29,6 +29,8 @@ TAKEN_NAMES = ("ab_initio", "archive", "release", "results", "times")
 _IMPORT = re.compile(
     r"^ *(?:from (labeltransfer[\w.]*) import (\([^)]*\)|.*)|import (labeltransfer[\w.]*))", re.MULTILINE
 )
+# Of studies that have no grid of their own.
+_SOME_GRID = {"lower": 1, "upper": 2, "log_start": 0}
 # A label and its power in a term of a polynomial.
 _FACTOR = re.compile(r"([a-z][a-z0-9_]*)(?:\^(\d))?")
 
@@ -199,8 +201,7 @@ def _contradictions(config):
     for name in config["run"]:
         if name not in config["studies"]:
             yield ["run"], f"names the study {name!r}, but studies has only {', '.join(config['studies'])}"
-    if config["grid"]["lower"] >= config["grid"]["upper"]:
-        yield ["grid", "lower"], "must be below grid.upper"
+    yield from _contradictions_of_grid(config["grid"], ["grid"])
     for name, study in config["studies"].items():
         if name in TAKEN_NAMES:
             yield (
@@ -210,8 +211,20 @@ def _contradictions(config):
         yield from ((["studies", name, *path], problem) for path, problem in _contradictions_of(name, study))
 
 
+def _contradictions_of_grid(grid, path):
+    """The same of a grid that stands at a path."""
+    if grid["lower"] >= grid["upper"]:
+        yield [*path, "lower"], f"must be below {'.'.join(path)}.upper"
+    if (grid.get("start") is None) == (grid.get("log_start") is None):
+        yield (
+            [*path, "step"],
+            "is of a grid with log_start, or of a linear one with start: give one of them, and the other as null",
+        )
+
+
 def _contradictions_of(name, study):
     """The same of one study, the key from there on."""
+    yield from _contradictions_of_grid(study.get("grid", _SOME_GRID), ["grid"])
     for key in ("pipeline", "nuisance"):
         strange = [label for label in study[key] if label not in study["labels"]]
         if strange:

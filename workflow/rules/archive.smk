@@ -84,19 +84,19 @@ rule fetch_catalog:
 # Catalogues and tables of labels in the one form that everything after knows; what they come from depends on the source.
 SURVEY_FILES = {
     "mock": lambda w: {
-        "lamost": f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/catalogs/lamost_mock.fits.gz"
+        "lamost": f"results/archive/mock/{config['studies'][w.study]['releases']['survey']}/catalogs/lamost_mock.fits.gz"
     },
     "public": lambda w: {
-        "lamost": f"results/archive/public/{config['studies'][w.study]['releases']['lamost']}/stellar_catalog.fits"
+        "lamost": f"results/archive/public/{config['studies'][w.study]['releases']['survey']}/stellar_catalog.fits"
     },
     "local": lambda w: {},
 }
 REFERENCE_FILES = {
     "mock": lambda w: {
-        "apogee": f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/catalogs/apogee_mock.fits"
+        "apogee": f"results/archive/mock/{config['studies'][w.study]['releases']['survey']}/catalogs/apogee_mock.fits"
     },
     "public": lambda w: {
-        "apogee": f"results/archive/public/{config['studies'][w.study]['releases']['apogee']}/allstar.fits"
+        "apogee": f"results/archive/public/{config['studies'][w.study]['releases']['reference']}/allstar.fits"
     },
     "local": lambda w: {
         "survey": f"results/{w.study}/catalogs/survey.fits",
@@ -108,7 +108,7 @@ MADE_SPECTRA = {
     "mock": lambda w: {
         "made": expand(
             "results/archive/mock/{release}/written/{item}.json",
-            release=config["studies"][w.study]["releases"]["lamost"],
+            release=config["studies"][w.study]["releases"]["survey"],
             item=ITEMS["survey"],
         )
     },
@@ -265,7 +265,7 @@ rule fetch_spectra:
     params:
         source=SOURCE,
         archives=config["archives"],
-        release=lambda w: config["studies"][w.study]["releases"]["lamost"],
+        release=lambda w: config["studies"][w.study]["releases"]["survey"],
         spectra=lambda w: settled(w.study, w.role)[w.item] if SOURCE == "local" else "",
         code=code_of("sources"),
     message:

@@ -92,6 +92,15 @@ PREPARATION = {
     for name, study in config["studies"].items()
 }
 
+# The grid is replaced as a whole: linear and logarithmic ones have keys of their own.
+GRID = {name: study.get("grid", config["grid"]) for name, study in config["studies"].items()}
+
+
+def windows_of(w):
+    """Tables of the wavelengths that a study masks."""
+    return [fact(table) for table in PREPARATION[w.study]["windows"]]
+
+
 for where, setting in {"preparation": config["preparation"], **PREPARATION}.items():
     if setting["resolution"] and setting["resolution"]["table"] == "archive" and SOURCE != "mock":
         key = where if where == "preparation" else f"studies.{where}.preparation"
@@ -107,7 +116,7 @@ def fibres_by(study, preparation):
     if not setting:
         return []
     if setting["table"] == "archive":
-        return f"results/archive/mock/{config['studies'][study]['releases']['lamost']}/fibres_mock.csv"
+        return f"results/archive/mock/{config['studies'][study]['releases']['survey']}/fibres_mock.csv"
     return fact(setting["table"])
 
 

@@ -24,7 +24,7 @@ rule figure_01:
         source=SOURCE,
         study=lambda w: config["studies"][w.study],
         seed=config["seed"],
-        grid=config["grid"],
+        grid=lambda w: GRID[w.study],
         preparation=lambda w: PREPARATION[w.study],
         code=code_of("catalogs", "spectra", "models", "figures"),
     message:
@@ -38,7 +38,7 @@ use rule figure_01 as figure_02 with:
         stars=REFERENCE_SET,
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
         apogee="results/{study}/archive/example_apogee.fits",
-        windows=[fact(table) for table in config["preparation"]["windows"]],
+        windows=windows_of,
         fibres=fibres_of,
         noise=noise_of,
     output:

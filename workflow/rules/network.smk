@@ -498,7 +498,7 @@ rule shifted_spectra_mock:
     input:
         spectra=fact("resources/ab_initio/spectra_r1800.fits"),
         stars="results/{study}/models/reference_clip.fits",
-        windows=[fact(table) for table in config["preparation"]["windows"]],
+        windows=windows_of,
         fibres=fibres_of,
         noise=noise_of,
     output:
@@ -518,10 +518,10 @@ rule shifted_spectra_mock:
         runtime=growing(30),
     params:
         settings=config["archives"]["mock"],
-        release=lambda w: config["studies"][w.study]["releases"]["lamost"],
+        release=lambda w: config["studies"][w.study]["releases"]["survey"],
         labels=lambda w: config["studies"][w.study]["labels"],
         shift=lambda w: config["studies"][w.study]["network"]["shift"],
-        grid=config["grid"],
+        grid=lambda w: GRID[w.study],
         preparation=lambda w: PREPARATION[w.study],
         seed=config["seed"],
         code=code_of("spectra", "validation"),

@@ -12,7 +12,7 @@ RESOURCES = [
         "resources/lines/spectral_features.csv",
         "resources/lines/dibs.csv",
         config["archives"]["public"]["datasets"],
-        *config["preparation"]["windows"],
+        *dict.fromkeys(table for name in config["run"] for table in PREPARATION[name]["windows"]),
     )
 ]
 RUN = {key: value for key, value in config.items() if key not in ("archives", "studies", "run")}

@@ -4,7 +4,7 @@
 rule typical_noise:
     input:
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
-        windows=[fact(table) for table in config["preparation"]["windows"]],
+        windows=windows_of,
         fibres=fibres_of,
     output:
         noise="results/{study}/spectra/typical_noise.fits",
@@ -21,7 +21,8 @@ rule typical_noise:
         runtime=growing(30),
     params:
         most=1000,
-        grid=config["grid"],
+        survey=lambda w: config["studies"][w.study]["releases"]["survey"],
+        grid=lambda w: GRID[w.study],
         preparation=lambda w: PREPARATION[w.study],
         seed=config["seed"],
         code=code_of("spectra"),
@@ -34,7 +35,7 @@ rule typical_noise:
 rule prepare:
     input:
         fetched=fetched_part if SOURCE == "local" else "results/{study}/archive/{role}/{item}.fits",
-        windows=[fact(table) for table in config["preparation"]["windows"]],
+        windows=windows_of,
         fibres=fibres_of,
         noise=noise_of,
     output:
@@ -52,7 +53,8 @@ rule prepare:
         mem_mb=growing(1500),
         runtime=growing(240),
     params:
-        grid=config["grid"],
+        survey=lambda w: config["studies"][w.study]["releases"]["survey"],
+        grid=lambda w: GRID[w.study],
         preparation=lambda w: PREPARATION[w.study],
         code=code_of("spectra"),
     message:

@@ -115,7 +115,7 @@ rule compare:
 rule recovery_mock:
     input:
         catalog="results/{study}/catalog.fits",
-        truth=lambda w: f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/truth_mock.fits",
+        truth=lambda w: f"results/archive/mock/{config['studies'][w.study]['releases']['survey']}/truth_mock.fits",
     output:
         table=report(
             "results/{study}/validation/recovery_mock.csv",
@@ -224,10 +224,10 @@ rule choices:
         stars=REFERENCE_SET,
         clip="results/{study}/models/reference_clip.fits",
         starts=lambda w: starts_of(w.study),
-        windows=[fact(table) for table in config["preparation"]["windows"]],
+        windows=windows_of,
         fibres=lambda w: fibres_by(w.study, config["preparation"]),
         truth=lambda w: (
-            f"results/archive/mock/{config['studies'][w.study]['releases']['lamost']}/truth_mock.fits"
+            f"results/archive/mock/{config['studies'][w.study]['releases']['survey']}/truth_mock.fits"
             if SOURCE == "mock"
             else []
         ),
@@ -254,7 +254,8 @@ rule choices:
         labels=lambda w: config["studies"][w.study]["labels"],
         model=quick_model,
         validation=lambda w: config["studies"][w.study]["validation"],
-        grid=config["grid"],
+        survey=lambda w: config["studies"][w.study]["releases"]["survey"],
+        grid=lambda w: GRID[w.study],
         preparation=lambda w: PREPARATION[w.study],
         resolution=config["preparation"]["resolution"],
         most=lambda w: 1000 if config["studies"][w.study]["model"]["kind"] == "network" else 3000,

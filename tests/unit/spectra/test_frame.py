@@ -305,3 +305,22 @@ def test_pixels_in_step_are_interpolated_as_any_others(interpolation, variance, 
     inside = ends[1] > 0
     assert 450 < inside.sum() < 490
     np.testing.assert_allclose(ends[0][inside], whole[0][inside], rtol=1e-9)
+
+
+@pytest.mark.parametrize("finer", [0.5, 0.8, 1.0])
+def test_a_finer_grid_knows_no_more_than_was_observed(finer):
+    wavelength = np.arange(4000.0, 4500.0, 1.0)
+    grid = np.arange(4010.0, 4490.0, finer)
+    flux, ivar = np.ones(len(wavelength)), np.full(len(wavelength), 25.0)
+    _, found = to_common_grid(wavelength, flux, ivar, 0.0, grid)
+    inside = (wavelength >= grid[0] - finer / 2) & (wavelength < grid[-1] + finer / 2)
+    assert found.sum() == pytest.approx(ivar[inside].sum(), rel=0.005)
+    # The paper's rule averages the inverse variance whatever the widths are.
+    _, found = to_common_grid(wavelength, flux, ivar, 0.0, grid, "paper")
+    np.testing.assert_allclose(found, 25.0)
+
+
+def test_a_coarser_grid_keeps_the_errors_of_pixels():
+    wavelength, grid = np.arange(4000.0, 4500.0, 1.0), np.arange(4010.0, 4490.0, 2.0)
+    _, found = to_common_grid(wavelength, np.ones(500), np.full(500, 25.0), 0.0, grid)
+    np.testing.assert_allclose(found, 25.0)

@@ -39,3 +39,14 @@ def test_nothing_comes_before_the_first_pixel_of_lamost():
 def test_a_grid_without_pixels_is_refused(ends):
     with pytest.raises(ValueError, match="no grid between"):
         common_grid(*ends)
+
+
+def test_a_linear_grid_has_steps_of_one_length():
+    grid = common_grid(4000.25, 4010.0, None, 0.5, start=3540.5)
+    np.testing.assert_allclose(grid, np.arange(4000.5, 4010.0, 0.5), rtol=1e-14)
+
+
+@pytest.mark.parametrize("starts", [(3.5, 4000.0), (None, None)])
+def test_a_grid_is_one_or_the_other(starts):
+    with pytest.raises(ValueError, match="log_start or start"):
+        common_grid(4000.0, 5000.0, starts[0], 1.0, starts[1])

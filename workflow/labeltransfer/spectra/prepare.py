@@ -25,7 +25,7 @@ NO_MEDIUM = "air or vacuum is not known"
 NO_FRAME = "observed or at rest is not known"
 NOT_INCREASING = "wavelength not increasing"
 NO_ERRORS = "no errors"
-G_BAND = (4000.0, 5500.0)  # rest-frame Angstrom over which the S/N in g is taken
+G_BAND = (4000.0, 5500.0)  # rest-frame Angstrom
 
 
 class Settings(NamedTuple):
@@ -49,6 +49,8 @@ class Settings(NamedTuple):
         A spectrum with a smaller fraction of good pixels is left out; masked windows count as bad.
     assumed_snr : float or None
         S/N of every pixel of spectra of which no errors are known; None leaves them out.
+    snr_band : (float, float) or None
+        Rest wavelengths [Angstrom] over which `snr_g` is taken; None where the survey has no such band.
     """
 
     grid: np.ndarray
@@ -61,6 +63,7 @@ class Settings(NamedTuple):
     interpolation: str = "linear"
     resolution: Resolution | None = None
     assumed_snr: float | None = None
+    snr_band: tuple | None = G_BAND
 
 
 def in_vacuum(spectrum):
@@ -190,6 +193,13 @@ def signal_to_noise(flux, ivar, wavelength=None, band=None):
     return np.where(n_good > 0, median, np.nan)
 
 
+def band_snr(flux, ivar, settings):
+    """`signal_to_noise` in the band of the settings; NaN (n_star,) where they have none."""
+    if settings.snr_band is None:
+        return np.full(len(flux), np.nan)
+    return signal_to_noise(flux, ivar, settings.grid, settings.snr_band)
+
+
 class Gridded(NamedTuple):
     """Spectra on the common grid, before they are normalised.
 
@@ -283,7 +293,7 @@ def prepared(names, raw, settings):
     flux, ivar, _ = normalise(raw.flux, raw.ivar, settings.kernel)
     if raw.assumed is not None and raw.assumed.any():
         ivar[raw.assumed] = np.where(ivar[raw.assumed] > 0, settings.assumed_snr**2, 0.0)
-    snr, snr_g = signal_to_noise(flux, ivar), signal_to_noise(flux, ivar, settings.grid, G_BAND)
+    snr, snr_g = signal_to_noise(flux, ivar), band_snr(flux, ivar, settings)
     flux, ivar = _single(flux, ivar)
     n_good = np.count_nonzero(ivar, axis=1)
     enough = n_good >= settings.min_good_fraction * len(settings.grid)
@@ -342,6 +352,7 @@ def settings_from(grid, preparation, windows, fibres=None, noise=None):
         preparation["interpolation"],
         read_resolution(preparation["resolution"]["common"], fibres) if preparation["resolution"] else None,
         preparation.get("assumed_snr"),
+        preparation.get("snr_band", G_BAND),
     )
 
 

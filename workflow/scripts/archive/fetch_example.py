@@ -19,11 +19,11 @@ def path_of(row, inputs, params, prefix):
     if params.source == "local":
         return None
     if params.source == "mock":
-        folder = located(Path("results/archive/mock") / params.releases["lamost"] / "aspcap", prefix)
+        folder = located(Path("results/archive/mock") / params.releases["survey"] / "aspcap", prefix)
         return folder / str(row["aspcap_path"])
     from labeltransfer.sources.public import fetch_example  # late: others do not wait for what asks servers
 
-    settings, release = params.archives["public"], params.releases["apogee"]
+    settings, release = params.archives["public"], params.releases["reference"]
     folder = located(Path(settings["folder"]) / release / "aspcap", prefix)
     return fetch_example(row, inputs.datasets, release, folder, settings)
 
@@ -34,7 +34,7 @@ def main(snakemake):
     row = example_row(read_table(inputs.stars), params.star)
     path, spectrum = path_of(row, inputs, params, prefix_of(inputs.stars)), (np.zeros(0), np.zeros(0))
     try:
-        spectrum = get_reference("apogee").read_spectrum(path) if path else spectrum
+        spectrum = get_reference(params.releases["reference"]).read_spectrum(path) if path else spectrum
     except ArchiveError as error:
         print(error)
     settings = {"source": params.source, "star": params.star, "releases": params.releases}

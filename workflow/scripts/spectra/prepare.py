@@ -27,7 +27,7 @@ def main(snakemake):
     paths = [str(located(name, prefix)) for name in names]
 
     def blocks():
-        made = prepare(ids, paths, settings, params.preparation["block"])
+        made = prepare(ids, paths, settings, params.preparation["block"], params.survey)
         for flux, ivar, stars, lost in counted(
             made, lambda made: len(made[2]) + len(made[3]), len(ids), "spectra"
         ):

@@ -25,7 +25,7 @@ def main(snakemake):
         "normalisation": {**params.preparation["normalisation"], "errors": "none"},
     }
     settings = settings_from(params.grid, preparation, inputs.windows, inputs.fibres)
-    raw = gridded(paths, settings)
+    raw = gridded(paths, settings, params.survey)
     print(f"{len(raw.kept)} of {len(paths)} spectra")
     wanted = {name: getattr(params, name) for name in ("grid", "preparation", "most", "seed")}
     meta = provenance(wanted, list(inputs), params.code)

@@ -12,7 +12,7 @@ from labeltransfer.models.cannon import options_of
 from labeltransfer.models.starts import read_starts, spread_starts
 from labeltransfer.runtime import job
 from labeltransfer.spectra.normalise import typical_noise
-from labeltransfer.spectra.prepare import G_BAND, gridded, kernel_from, settings_from, signal_to_noise
+from labeltransfer.spectra.prepare import band_snr, gridded, kernel_from, settings_from
 from labeltransfer.validation.choices import Sample, all_choices, choices_table, label_by_choice
 from labeltransfer.validation.summaries import truth_columns
 
@@ -44,10 +44,10 @@ def main(snakemake):
         preparation = {**params.preparation, "normalisation": plain}
         preparation |= {key: choice[key] for key in ("interpolation", "resolution")}
         settings = settings_from(params.grid, preparation, inputs.windows, inputs.fibres)
-        raw = gridded(paths, settings)
+        raw = gridded(paths, settings, params.survey)
         if not found:  # the papers' choice is the first: all are judged by its S/N
             phase[raw.kept], redshift[raw.kept] = raw.phase, raw.redshift
-            sample.snr[raw.kept] = signal_to_noise(raw.flux, raw.ivar, settings.grid, G_BAND)
+            sample.snr[raw.kept] = band_snr(raw.flux, raw.ivar, settings)
         for other, same in choices.items():
             if all(same[key] == choice[key] for key in ("interpolation", "resolution")):
                 noise = typical_noise(raw.ivar) if same["errors"] == "typical" else None

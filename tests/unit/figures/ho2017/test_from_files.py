@@ -21,7 +21,7 @@ SETTINGS = {
     "source": "mock",
     "seed": 3,
     "study": {
-        "releases": {"apogee": "apogee-dr12", "lamost": "lamost-dr2"},
+        "releases": {"reference": "apogee-dr12", "survey": "lamost-dr2"},
         "labels": dict.fromkeys(LABELS),
         "nuisance": ["a_k"],
         "pipeline": {"teff": "teff", "logg": "logg", "fe_h": "fe_h"},
@@ -63,7 +63,7 @@ def test_figures_of_the_comparison_show_the_stars_that_the_model_was_trained_on(
 
 
 def test_the_reference_survey_goes_by_the_name_of_its_release(comparison):
-    study = SETTINGS["study"] | {"releases": {"apogee": "galah-dr3"}}
+    study = SETTINGS["study"] | {"releases": {"survey": "lamost-dr2", "reference": "galah-dr3"}}
     for number in (1, 5, 6, 8):
         written = " ".join(words(module_of(number).from_files(comparison[0], SETTINGS | {"study": study})))
         assert "GALAH" in written

@@ -31,7 +31,7 @@ def reference_set(files):
 
 def reference_name(settings):
     """What the reference survey is called in the figures: APOGEE for apogee-dr12."""
-    return settings["study"]["releases"]["apogee"].split("-")[0].upper()
+    return settings["study"]["releases"]["reference"].split("-")[0].upper()
 
 
 def usable_labels(settings):

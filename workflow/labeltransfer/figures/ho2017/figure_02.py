@@ -21,7 +21,7 @@ from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.tables import read_table
 from labeltransfer.spectra.normalise import normalise
 from labeltransfer.spectra.prepare import on_grid, settings_from
-from labeltransfer.surveys.lamost import read_spectrum
+from labeltransfer.surveys.registry import get_survey
 
 
 class StarSpectra(NamedTuple):
@@ -134,7 +134,8 @@ def from_files(files, settings):
     row = stars[rows_of(stars["spectrum_id"], [example])[0]]
     fetched = vstack([read_table(path) for path in files["fetched"]], metadata_conflicts="silent")
     path = fetched["path"][rows_of(fetched["spectrum_id"], [example])[0]]
-    raw = read_spectrum(located(path, prefix_of(files["stars"])))
+    releases = settings["study"]["releases"]
+    raw = get_survey(releases["survey"]).read_spectrum(located(path, prefix_of(files["stars"])))
     preparation = settings_from(
         settings["grid"], settings["preparation"], files["windows"], files.get("fibres"), files.get("noise")
     )
