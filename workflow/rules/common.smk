@@ -1,5 +1,6 @@
 # What rules share.
 import re
+from functools import cache
 from importlib.metadata import version as version_of
 
 from labeltransfer.files.places import find_fact, recorded_name
@@ -84,6 +85,46 @@ def silent_files(study, prefix):
             if path.endswith((".csv", ".json")):
                 made[path] = inputs
     return dict(sorted(made.items()))
+
+
+def survey_mark(study, side):
+    """A text that is another one when the module of a survey of one's own is."""
+    from labeltransfer.surveys.registry import mark_of  # late: numbers and tables would be loaded with it
+
+    return mark_of(config["studies"][study]["releases"][side]) if SOURCE in ("local", "registry") else ""
+
+
+@cache
+def datasets():
+    """The table of datasets of the source."""
+    from labeltransfer.sources.datasets import read_datasets
+
+    return read_datasets(find_fact(config["archives"][SOURCE]["datasets"]))
+
+
+def release_parts(release):
+    """What a release comes in."""
+    from labeltransfer.sources.datasets import parts_of
+
+    return parts_of(datasets(), release)
+
+
+def archive_of(file):
+    """A part of the release that comes in a file."""
+    from labeltransfer.sources.datasets import archives
+
+    return archives(datasets())[file]
+
+
+def data_of(releases):
+    """Licence and citation of what was fetched: for all that is made of it."""
+    rows = [row for row in datasets().values() if row.release in releases] if SOURCE in ("public", "registry") else []
+    return [{name: getattr(row, name) for name in ("release", "dataset", "licence", "citation")} for row in rows]
+
+
+def data_of_study(w):
+    """The same of the releases of a study."""
+    return data_of(config["studies"][w.study]["releases"].values())
 
 
 # The settings of the preparation by study, what a study says of its own before what is said for all.

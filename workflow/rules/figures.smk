@@ -22,6 +22,7 @@ rule figure_01:
     params:
         paper="ho2017",
         source=SOURCE,
+        data=data_of_study,
         study=lambda w: config["studies"][w.study],
         seed=config["seed"],
         grid=lambda w: GRID[w.study],
@@ -191,6 +192,7 @@ rule network_figure_01:
     params:
         paper="ting2017",
         source=SOURCE,
+        data=data_of_study,
         study=lambda w: config["studies"][w.study],
         code=code_of("spectra", "models", "figures"),
     message:
@@ -272,6 +274,7 @@ use rule figure_01 as choices_figure with:
     params:
         paper="checks",
         source=SOURCE,
+        data=data_of_study,
         code=code_of("validation", "figures"),
 
 

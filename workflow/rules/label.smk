@@ -87,6 +87,7 @@ rule catalog:
         runtime=growing(60),
     params:
         source=SOURCE,
+        data=data_of_study,
         study=lambda w: config["studies"][w.study],
         seed=config["seed"],
         code=code_of("catalogs", "validation"),

@@ -40,6 +40,7 @@ rule provenance:
         settings=lambda w: {
             **RUN,
             "archives": {SOURCE: config["archives"][SOURCE]},
+            "data": data_of_study(w),
             "study": config["studies"][w.study],
         },
         silent=lambda w, output: silent_files(w.study, prefix_of(output.record)),

@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from labeltransfer.files.readers import read_columns
 from labeltransfer.models.starts import read_starts
-from labeltransfer.sources.public import read_datasets
+from labeltransfer.sources.datasets import read_datasets
 from labeltransfer.spectra.masks import read_windows
 from labeltransfer.validation.published import read_published
 

@@ -11,16 +11,15 @@ from astropy.table import Table
 from labeltransfer.files.download import FetchError
 from labeltransfer.files.transfer import Limits
 from labeltransfer.sources import public
+from labeltransfer.sources.datasets import read_datasets
 from tests.misbehaving_server import serve
 
 QUICK = {"limits": Limits(backoff=0.01, retries=1)}
-HEADER = "release,dataset,url,size,checksum,rows,layout,licence,citation,note,token_env"
-GOOD = "lamost-dr2,spectrum,http://a.org/{planid}/{spectrum_id}.gz,,,,L1,free,Luo 2015,tried,"
 
 
 @pytest.fixture(scope="module")
 def datasets(root):
-    return public.read_datasets(root / "resources" / "datasets.csv")
+    return read_datasets(root / "resources" / "datasets.csv")
 
 
 @pytest.fixture
@@ -55,22 +54,6 @@ def spectra(*names, obsid=None):
     return Table({"spectrum_id": ids, "path": names, "obsid": obsid or [-1] * len(ids)})
 
 
-def test_the_table_of_datasets_is_whole(datasets):
-    kinds = {}
-    for release, kind in datasets:
-        kinds.setdefault(kind, set()).add(release)
-    lamost = {f"lamost-dr{number}" for number in (1, 2, 3, 5, 7, 8, 10)}
-    apogee = {f"apogee-dr{number}" for number in (12, 13, 17)}
-    assert kinds == {"stellar_catalog": lamost, "spectrum": lamost, "allstar": apogee, "aspcapstar": apogee}
-    dr12 = datasets["apogee-dr12", "allstar"]
-    assert dr12.rows == 163278
-    assert dr12.checksum == "sha256:c7010203583201dbae29268212d17614d29047dd6bce89d1983676dfdd3e8851"
-    assert datasets["apogee-dr13", "allstar"].checksum == "sha1:1718723ada3018de94e1022cd57d4d950a74f91f"
-    for dataset in datasets.values():
-        assert "not tried from here" in dataset.note or "tried" in dataset.note
-        assert dataset.size is None or dataset.size > 0
-
-
 def test_addresses_as_published(datasets, tmp_path, monkeypatch):
     asked = []
 
@@ -99,59 +82,6 @@ def test_addresses_as_published(datasets, tmp_path, monkeypatch):
         "https://data.sdss.org/sas/dr17/apogee/spectro/aspcap/dr17/synspec_rev1/apo25m/120+12/"
         "aspcapStar-dr17-2M00013948+7336427.fits",
     ]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (("lamost-dr2", "LAMOST DR2"), "release: expected a name such as lamost-dr2, found 'LAMOST DR2'"),
-        (
-            ("spectrum,", "spectra,"),
-            "dataset: expected one of stellar_catalog, spectrum, allstar, aspcapstar",
-        ),
-        (("http://", "ftp://"), "url: expected an http or https address"),
-        (("a.org", "me:secret@a.org"), "url: expected an http or https address without user name"),
-        (("{planid}", "{plan}"), "url: expected no other placeholders than"),
-        (("{spectrum_id}", "x"), "url: expected a placeholder obsid or spectrum_id"),
-        (("{planid}", "{planid"), "url: expected"),
-        (
-            (".gz,", ".gz?token={token},"),
-            "token_env: expected the name of an environment variable exactly where",
-        ),
-        (("tried,", "tried,TOKEN"), "token_env: expected the name of an environment variable exactly where"),
-        ((".gz,,", ".gz,many,"), "size: expected a whole number or nothing, found 'many'"),
-        ((",,,L1", ",sha256:12,,L1"), "checksum: expected sha256:"),
-        (("L1", "L9"), "layout: expected L0, L1, L2, L3 or nothing, found 'L9'"),
-        (("free", ""), "licence: expected some text, found ''"),
-        ((",tried", ",tried,again"), "expected 11 values, found 12"),
-    ],
-)
-def test_mistakes_in_the_table_are_named_with_file_and_line(tmp_path, change, message):
-    path = tmp_path / "datasets.csv"
-    path.write_text(f"{HEADER}\n{GOOD}\n")
-    assert public.read_datasets(path)["lamost-dr2", "spectrum"].layout == "L1"
-    assert change[0] in GOOD
-    path.write_text(f"{HEADER}\n\n{GOOD.replace('dr2', 'dr3')}\n{GOOD.replace(*change)}\n")
-    with pytest.raises(public.DatasetsError) as caught:
-        public.read_datasets(path)
-    assert str(caught.value).startswith(f"{path}, line 4: {message}")
-
-
-def test_other_mistakes_in_the_table(tmp_path):
-    path = tmp_path / "datasets.csv"
-    contents = {
-        b"": r"line 1: expected the columns release,.*found an empty file",
-        b"release,url\n": r"line 1: expected the columns .*found release,url",
-        f"{HEADER}\n{GOOD}\n{GOOD}\n".encode(): r"line 3: spectrum of lamost-dr2 is there twice",
-        f"{HEADER}\n{GOOD}".encode("utf-16"): r"not a readable CSV table in UTF-8",
-        f'{HEADER}\n"{GOOD}'.encode(): r"not a readable CSV table",
-    }
-    for content, message in contents.items():
-        path.write_bytes(content)
-        with pytest.raises(public.DatasetsError, match=message):
-            public.read_datasets(path)
-    with pytest.raises(public.DatasetsError, match=r"No such file"):
-        public.read_datasets(tmp_path / "none.csv")
 
 
 def test_a_catalogue_is_fetched_under_its_published_name(datasets, archive, tmp_path):

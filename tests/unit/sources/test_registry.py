@@ -9,7 +9,8 @@ import pytest
 
 from labeltransfer.files.download import FetchError
 from labeltransfer.sources import registry
-from labeltransfer.sources.registry import Package, fetch_package, package_client, unpack
+from labeltransfer.sources.datasets import Part
+from labeltransfer.sources.registry import fetch_archive, package_client, unpack
 
 RUN = "raise SystemExit('a package was run')\n"
 FILES = {
@@ -47,9 +48,8 @@ def source(folder, name="oldlight", version="0.3"):
 def package(path):
     name, version = path.name.split("-")[:2]
     content = path.read_bytes()
-    return Package(
-        name, version.removesuffix(".tar.gz"), path.name, hashlib.sha256(content).hexdigest(), len(content)
-    )
+    named, checksum = (name, version.removesuffix(".tar.gz")), f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return Part("spectra", path.name, named, "", "*/data/*.fits", len(content), checksum)
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def index(tmp_path, monkeypatch):
 @pytest.mark.parametrize("make", [wheel, source])
 def test_a_package_is_fetched_once_and_never_run(index, tmp_path, make):
     wanted = package(make(index))
-    found = fetch_package(wanted, tmp_path / "here")
+    found = fetch_archive(wanted, tmp_path / "here")
     assert found == tmp_path / "here" / wanted.file
     assert list((tmp_path / "here").iterdir()) == [found]
-    assert hashlib.sha256(found.read_bytes()).hexdigest() == wanted.sha256
+    assert f"sha256:{hashlib.sha256(found.read_bytes()).hexdigest()}" == wanted.checksum
     # What is there needs no client any more.
-    assert fetch_package(wanted, tmp_path / "here", client=["no-such-program"]) == found
+    assert fetch_archive(wanted, tmp_path / "here", client=["no-such-program"]) == found
     files = unpack(found, ["*/data/*.fits", "*LICENSE"], tmp_path / "files")
     assert [path.name for path in files] == ["LICENSE", "a.fits", "b.fits"]
     assert files[1].read_bytes() == FILES["data/a.fits"]
@@ -85,34 +85,34 @@ def test_a_package_that_cannot_be_had_says_how_to_bring_it(index, tmp_path, make
     wanted = package(path)
     path.unlink()
     with pytest.raises(FetchError, match=r"could not be fetched: .*No matching distribution") as caught:
-        fetch_package(wanted, tmp_path / "here")
-    assert f"Bring {wanted.file} (0 MB, sha256 {wanted.sha256})" in str(caught.value)
+        fetch_archive(wanted, tmp_path / "here")
+    assert f"Bring {wanted.file} (0 MB, {wanted.checksum})" in str(caught.value)
     assert f"put it at {tmp_path / 'here' / wanted.file}" in str(caught.value)
     assert list((tmp_path / "here").iterdir()) == []
 
 
 def test_another_file_of_the_same_name_is_refused(index, tmp_path):
     wanted = package(wheel(index))
-    other = wanted._replace(sha256="0" * 64)
+    other = wanted._replace(checksum=f"sha256:{0:064}")
     with pytest.raises(FetchError, match=r"checksum mismatch; delete it. Bring starlight-1.2"):
-        fetch_package(other, tmp_path / "here")
+        fetch_archive(other, tmp_path / "here")
     with pytest.raises(FetchError, match="size mismatch"):
-        fetch_package(wanted._replace(size=5), tmp_path / "here")
+        fetch_archive(wanted._replace(size=5), tmp_path / "here")
 
 
 def test_without_a_client_a_file_that_was_brought_serves(tmp_path, monkeypatch):
     wanted = package(wheel(tmp_path))
     monkeypatch.setattr(registry, "package_client", lambda: None)
     with pytest.raises(FetchError, match=r"no package client \(pip\) on this machine. Bring"):
-        fetch_package(wanted, tmp_path / "here")
+        fetch_archive(wanted, tmp_path / "here")
     (tmp_path / wanted.file).rename(tmp_path / "here" / wanted.file)
-    assert fetch_package(wanted, tmp_path / "here").is_file()
+    assert fetch_archive(wanted, tmp_path / "here").is_file()
 
 
 def test_a_client_that_does_not_start_is_said(tmp_path):
     wanted = package(wheel(tmp_path))
     with pytest.raises(FetchError, match=r"could not be fetched: .*no-such-program"):
-        fetch_package(wanted, tmp_path / "here", client=["no-such-program"])
+        fetch_archive(wanted, tmp_path / "here", client=["no-such-program"])
 
 
 def test_unpacking_takes_up_where_it_stopped(tmp_path):

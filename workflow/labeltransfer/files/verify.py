@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 from labeltransfer.files import fitsfile
 from labeltransfer.files.content import SPECTRUM_LIMIT, map_bytes
 
-CHECKSUM = r"(sha256:[0-9a-f]{64}|sha1:[0-9a-f]{40}|md5:[0-9a-f]{32})"
+# git: the name that git gives to a file by what is in it, which is how some servers tell one.
+CHECKSUM = r"(sha256:[0-9a-f]{64}|sha1:[0-9a-f]{40}|md5:[0-9a-f]{32}|git:[0-9a-f]{40})"
 
 
 def safe_path(folder, relative):
@@ -71,7 +72,8 @@ def check_file(path, size=None, checksum=None, verify=None):
     if size is not None and found != size:
         raise ValueError("size mismatch")
     kind, _, expected = (checksum or "sha256:").partition(":")
-    digests = {name: hashlib.new(name) for name in ("sha256", kind)}
+    digests = {"sha256": hashlib.sha256()}
+    digests[kind] = hashlib.sha1(f"blob {found}\0".encode()) if kind == "git" else hashlib.new(kind)
     with open(path, "rb") as stream:
         while block := stream.read(1 << 20):
             for digest in digests.values():

@@ -17,7 +17,7 @@ _TOLERATED, _FEW = 0.02, 5
 
 
 def spectra_at_hand(stars, folder, prefix=""):
-    """Ledger of spectra that lie in a folder already (mock archive).
+    """Ledger of spectra that lie in a folder already (mock archive, packages).
 
     Parameters
     ----------

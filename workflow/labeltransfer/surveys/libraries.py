@@ -10,13 +10,15 @@ import os
 import re
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from labeltransfer.files import fitsfile
+from labeltransfer.files.columns import SENTINELS, pick
 from labeltransfer.files.content import read_bytes
 from labeltransfer.files.errors import refusal
 from labeltransfer.files.rejected import rejected_rows
-from labeltransfer.surveys.base import Spectrum
+from labeltransfer.surveys.base import ReferenceSurvey, Spectrum, Survey
+from labeltransfer.surveys.label_tables import named_labels
 
 WAVELENGTH_RANGE = (2500.0, 12000.0)
 _NO_LABEL = (
@@ -114,6 +116,18 @@ def read_miles_labels(path):
     return table, rejected_rows(list(lost), "reference", "catalogue", list(lost.values()))
 
 
+def read_miles_catalog(path, labels, errors=None, sentinels=SENTINELS):
+    """Labels of MILES as a reference catalogue; see `labeltransfer.surveys.base.ReferenceSurvey`.
+
+    Columns are teff, logg, fe_h; the table has no errors.
+    """
+    table, rejected = read_miles_labels(path)
+    chosen = pick(path, table.colnames[1:], [*labels.values(), *(errors or {}).values()])
+    columns = {name: table[chosen[theirs]].data for name, theirs in labels.items()}
+    reference, again = named_labels(table["id"], columns, source=os.path.basename(os.fspath(path)))
+    return reference, vstack([rejected, again], metadata_conflicts="silent")
+
+
 def _library_spectrum(wavelength, flux, name, **about):
     """A spectrum at rest in air, without errors."""
     good = np.isfinite(flux) & (flux != 0)
@@ -165,3 +179,7 @@ def _reference_pixel(header):
     """Pixel, counted from 1, of which CRVAL1 is the wavelength."""
     pixel = fitsfile.number(header, "CRPIX1")
     return pixel if np.isfinite(pixel) else 1.0
+
+
+MILES, STELIB = Survey("miles", {}, read_miles), Survey("stelib", {}, read_stelib)
+MILES_LABELS = ReferenceSurvey("miles", read_miles_catalog)

@@ -6,7 +6,8 @@ from pathlib import Path
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.transfer import Limits
 from labeltransfer.runtime import job
-from labeltransfer.sources.public import fetch_allstar, fetch_catalog, read_datasets
+from labeltransfer.sources.datasets import read_datasets
+from labeltransfer.sources.public import fetch_allstar, fetch_catalog
 
 FETCHERS = {"stellar_catalog": (fetch_catalog, "lamost_mirror"), "allstar": (fetch_allstar, "apogee_mirror")}
 

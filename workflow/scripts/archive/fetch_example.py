@@ -16,7 +16,7 @@ from labeltransfer.surveys.registry import get_reference
 
 def path_of(row, inputs, params, prefix):
     """Where the spectrum lies; None where it cannot be had."""
-    if params.source == "local":
+    if params.source in ("local", "registry"):
         return None
     if params.source == "mock":
         folder = located(Path("results/archive/mock") / params.releases["survey"] / "aspcap", prefix)

@@ -23,7 +23,8 @@ BLOCK = 500  # after so many the log says how far it is
 def fetched(stars, datasets, release, settings, prefix=""):
     """Ledger of spectra fetched from the public servers, whose addresses the table of datasets has."""
     from labeltransfer.files.transfer import Limits  # late: other archives do not wait for what asks servers
-    from labeltransfer.sources.public import fetch_spectra, read_datasets
+    from labeltransfer.sources.datasets import read_datasets
+    from labeltransfer.sources.public import fetch_spectra
 
     datasets, folder = read_datasets(datasets), Path(settings["folder"]) / release / "spectra"
     limits = Limits(settings["concurrency"], settings["retries"], deadline=settings["deadline"])
@@ -55,7 +56,8 @@ def main(snakemake):
         known = read_table(inputs.survey, ["spectrum_id", "bytes", "sha256"])
         ledger = spectra_listed(stars, known, Path(archives["local"]["root"]) / archives["local"]["spectra"])
     else:
-        ledger = spectra_at_hand(stars, Path("results/archive/mock") / params.release / "spectra", prefix)
+        folder = Path("results/archive") / params.source / params.release / "spectra"
+        ledger = spectra_at_hand(stars, folder, prefix)
     print(f"{len(ledger)} spectra, {np.count_nonzero(ledger['status'] == 'failed')} not to be had")
     if reason := worth_another_try(ledger):
         raise SystemExit(reason)

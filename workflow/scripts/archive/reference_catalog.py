@@ -1,18 +1,31 @@
 """Gather the labels that are to be carried over: from the reference survey's catalogue, or from tables of one's own."""
 
+from pathlib import Path
+
+from astropy.table import vstack
+
 from labeltransfer.catalogs.cuts import check_cuts
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.runtime import blamed_on, job
-from labeltransfer.sources.own_labels import LabelTables, join_labels
+from labeltransfer.sources.own_labels import LabelTables, join_by_name, join_labels
 from labeltransfer.surveys.registry import get_reference
 
 
-def published_labels(apogee, labels, missing):
-    """Labels from an APOGEE allStar file, and the rows that could not be taken."""
-    columns = {name: label["column"] for name, label in labels.items()}
-    errors = {name: label["error"] for name, label in labels.items() if label["error"]}
-    return get_reference("apogee").read_catalog(apogee, columns, errors, sentinels=missing)
+def published_labels(path, params):
+    """Labels from the reference survey's catalogue, and the rows that could not be taken."""
+    columns = {name: label["column"] for name, label in params.labels.items()}
+    errors = {name: label["error"] for name, label in params.labels.items() if label["error"]}
+    return get_reference(params.release).read_catalog(path, columns, errors, sentinels=params.missing)
+
+
+def labels_by_name(inputs, params):
+    """Labels that come with the spectra which they name, and the rows that could not be taken."""
+    files = read_table(inputs.files)
+    (name,) = files["file"][files["dataset"] == "labels"]
+    reference, rejected = published_labels(Path(inputs.files).parent / "labels" / str(name), params)
+    reference, lost = join_by_name(reference, read_table(inputs.survey))
+    return reference, vstack([rejected, lost], metadata_conflicts="silent")
 
 
 def own_labels(inputs, params):
@@ -35,8 +48,10 @@ def main(snakemake):
     meta = provenance(settings, list(inputs), params.code)
     if params.source == "local":
         reference, lost = own_labels(inputs, params)
+    elif params.source == "registry":
+        reference, lost = labels_by_name(inputs, params)
     else:
-        reference, lost = published_labels(inputs.apogee, params.labels, params.missing)
+        reference, lost = published_labels(inputs.labels, params)
     # Known now, before anything is prepared: what the selection is to ask for.
     study = snakemake.wildcards.study
     where = " (columns are named in archives.local.columns)" if params.source == "local" else ""
