@@ -110,5 +110,5 @@ def test_a_release_is_in_parts_of_archives(datasets):
     assert labels.members == "mangadap/data/spectral_templates/miles/MILES_params.db"
     (table,) = parts_of(datasets, "ho2017")
     assert (table.file, table.package, table.members) == ("lamost_labels.fits", None, "")
-    with pytest.raises(KeyError, match="no spectra or labels of 'miles-10'.*there are apogee-dr10, ho2017"):
+    with pytest.raises(KeyError, match=r"no spectra or labels of 'miles-10'.*there are apogee-dr10, ho2017"):
         parts_of(datasets, "miles-10")

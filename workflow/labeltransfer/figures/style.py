@@ -34,7 +34,7 @@ ON_BLACK = LinearSegmentedColormap.from_list(
 MINUS = "\N{MINUS SIGN}"
 WAVELENGTH_TITLE = r"wavelength in vacuum ($\rm\AA$)"
 
-ARCHIVE_KINDS = ("mock", "public", "local")
+ARCHIVE_KINDS = ("mock", "public", "local", "registry")
 
 
 class LabelStyle(NamedTuple):
@@ -128,7 +128,7 @@ def mark_archive(figure, archive_kind):
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
         Only 'mock' leaves a mark.
 
     Raises

@@ -77,7 +77,7 @@ def metadata(citation, title, source, version):
         What CITATION.cff holds.
     title : str
         Of the results.
-    source : {'mock', 'public', 'local'}
+    source : {'mock', 'public', 'local', 'registry'}
         Which archive they come from.
     version : str
 

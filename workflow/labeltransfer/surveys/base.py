@@ -56,12 +56,13 @@ class Survey(NamedTuple):
     read_spectrum : callable
         Path -> `Spectrum`, or an ArchiveError.
     iterate_catalog : callable, optional
-        Of a survey that publishes a catalogue; else its spectra are what is in a folder. Path, `sentinels` (numbers that stand for missing labels) -> blocks of rows, (survey, rejected) each:
+        Of a survey that publishes a catalogue; else its spectra are what is in a folder. Path, `sentinels` (numbers
+        that stand for missing labels) -> blocks of rows, (survey, rejected) each:
         spectrum_id, path, obsid, ra, dec [deg] and `labels`, NaN where they are missing; and
         `files.rejected.rejected_rows`.
     address_values : callable, optional
-        Of a survey whose archive is asked spectrum by spectrum. spectrum_id, obsid -> what fills an address of its archive (spectrum_id, planid, obsid, date), or None for a
-        name that is none of the survey's.
+        Of a survey whose archive is asked spectrum by spectrum. spectrum_id, obsid -> what fills an address of its
+        archive (spectrum_id, planid, obsid, date), or None for a name that is none of the survey's.
     """
 
     name: str

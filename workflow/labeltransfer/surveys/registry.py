@@ -2,8 +2,8 @@
 
 A survey of one's own needs no line here: the name of its releases begins with that of a module ``labeltransfer_<name>``
 that can be imported, or of an entry point of an installed package in the group ``labeltransfer.surveys`` (of a
-reference survey ``labeltransfer.reference_surveys``), which leads to the `Survey` or `ReferenceSurvey`. In such a module
-they are called SURVEY and REFERENCE_SURVEY.
+reference survey ``labeltransfer.reference_surveys``), which leads to the `Survey` or `ReferenceSurvey`. In such a
+module they are called SURVEY and REFERENCE_SURVEY.
 """
 
 import hashlib

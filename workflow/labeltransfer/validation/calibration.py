@@ -232,6 +232,7 @@ def _core(wings):
 def _fit(residual, formal, model_error, reference_error, inverse):
     """Maximum-likelihood factors, floor, wings, offset and slope; a fraction of outright failures is fitted too."""
     from scipy.optimize import minimize  # late: who applies a calibration does not wait for them
+    from scipy.special import expit
     from scipy.stats import gamma
 
     by_formal = np.argsort(formal, kind="stable")
@@ -246,7 +247,7 @@ def _fit(residual, formal, model_error, reference_error, inverse):
         p = np.zeros(len(free))
         p[free] = chosen
         factor, model_factor, floor, log_wings, logit, offset, slope = p
-        wings, failures = 2 + math.exp(min(log_wings, 5.0)), 0.2 / (1 + math.exp(-logit))
+        wings, failures = 2 + math.exp(min(log_wings, 5.0)), 0.2 * expit(logit)
         # Student's t is a mixture of Gaussians over a Gamma-distributed precision: so is its sum with one.
         precision = gamma.ppf(_NODES, wings / 2, scale=2 / wings)
         rows = by_formal[::stride]

@@ -59,7 +59,7 @@ def published_vs_here(published, measured, archive_kind):
     measured : mapping of (quantity, label) to float or str
         What was measured; a text instead of a number is the reason why it was not.
     archive_kind : str
-        Where the spectra came from: "mock", "public" or "local".
+        Where the spectra came from: "mock", "public", "local" or "registry".
 
     Returns
     -------

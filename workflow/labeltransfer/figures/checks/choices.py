@@ -34,7 +34,7 @@ def draw(table, archive_kind):
     ----------
     table : astropy.table.Table
         From `labeltransfer.validation.choices.choices_table`.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
 
     Returns
     -------

@@ -34,6 +34,11 @@ def reference_name(settings):
     return settings["study"]["releases"]["reference"].split("-")[0].upper()
 
 
+def survey_name(settings):
+    """What the survey is called in the figures: LAMOST for lamost-dr2."""
+    return settings["study"]["releases"]["survey"].split("-")[0].upper()
+
+
 def usable_labels(settings):
     """The labels of the study that are meant to be used."""
     study = settings["study"]

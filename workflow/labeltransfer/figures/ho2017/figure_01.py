@@ -13,7 +13,7 @@ def draw(comparison, archive_kind, **options):
     ----------
     comparison : astropy.table.Table
         One row per reference star: `snr` and, for each label, `<label>_apogee` and `<label>_lamost`.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     **options
         `labels`, `reference`, `limits` and `bins` of `residuals.residual_grid`, which says what it raises.
 

@@ -1,4 +1,4 @@
-"""Figure 2: one reference star as APOGEE and LAMOST saw it, and as The Cannon sees it."""
+"""Figure 2: one reference star as the reference survey and the survey saw it, and as The Cannon sees it."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,7 @@ import numpy as np
 from astropy.table import vstack
 
 from labeltransfer.catalogs.rows import rows_of
+from labeltransfer.figures.ho2017.common import survey_name
 from labeltransfer.figures.inputs import same_length
 from labeltransfer.figures.panels import label_words, say_no_stars
 from labeltransfer.figures.style import (
@@ -20,7 +21,7 @@ from labeltransfer.figures.style import (
 from labeltransfer.files.places import located, prefix_of
 from labeltransfer.files.tables import read_table
 from labeltransfer.spectra.normalise import normalise
-from labeltransfer.spectra.prepare import on_grid, settings_from
+from labeltransfer.spectra.prepare import in_vacuum, on_grid, settings_from, to_rest
 from labeltransfer.surveys.registry import get_survey
 
 
@@ -48,22 +49,24 @@ class StarSpectra(NamedTuple):
 
 
 @use_style()
-def draw(spectra, archive_kind, *, star="", labels=None):
+def draw(spectra, archive_kind, *, star="", labels=None, survey="LAMOST"):
     """Draw figure 2.
 
     Parameters
     ----------
     spectra : StarSpectra
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     star : str
         Name of the star, printed in the first panel.
     labels : dict, optional
-        APOGEE labels of the star by name, printed in the first panel.
+        Reference labels of the star by name, printed in the first panel.
+    survey : str
+        What the survey is called.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels: APOGEE; LAMOST with its pseudo-continuum; the one divided by the other.
+        Three panels: APOGEE; the survey with its pseudo-continuum; the one divided by the other.
 
     Raises
     ------
@@ -75,8 +78,8 @@ def draw(spectra, archive_kind, *, star="", labels=None):
     top, middle, bottom = figure.subplots(3, 1)
     top.set_title(", ".join([star] * bool(star) + label_words(labels)) or "reference star")
     _show_spectrum(top, spectra.apogee_wavelength, spectra.apogee_flux, "APOGEE, normalised")
-    _show_spectrum(middle, spectra.wavelength, spectra.flux, "LAMOST")
-    _show_spectrum(bottom, spectra.grid_wavelength, spectra.normalised_flux, "LAMOST, normalised")
+    _show_spectrum(middle, spectra.wavelength, spectra.flux, survey)
+    _show_spectrum(bottom, spectra.grid_wavelength, spectra.normalised_flux, f"{survey}, normalised")
     if np.isfinite(spectra.pseudo_continuum).any():
         middle.plot(
             spectra.wavelength,
@@ -87,15 +90,15 @@ def draw(spectra, archive_kind, *, star="", labels=None):
         )
     if np.isfinite(spectra.normalised_flux).any():
         bottom.axhline(1.0, color=PSEUDO_CONTINUUM, linewidth=0.8, zorder=1)
-    # One wavelength axis for the two LAMOST panels: a line is found below itself, but for its redshift.
+    # One wavelength axis for the two panels of the survey: a line is found below itself, but for its redshift.
     covered = [x for x in (spectra.wavelength, spectra.grid_wavelength) if x.size]
     if covered:
         for axes in (middle, bottom):
             axes.set_xlim(min(x.min() for x in covered), max(x.max() for x in covered))
     top.set_ylabel("APOGEE flux,\nnormalised")
-    middle.set_ylabel("LAMOST flux,\nrelative")
+    middle.set_ylabel(f"{survey} flux,\nrelative")
     middle.legend(loc="lower center", ncols=2)
-    bottom.set_ylabel("LAMOST flux,\nnormalised")
+    bottom.set_ylabel(f"{survey} flux,\nnormalised")
     bottom.set_xlabel(WAVELENGTH_TITLE)
     mark_archive(figure, archive_kind)
     return figure
@@ -142,15 +145,17 @@ def from_files(files, settings):
     flux, ivar = on_grid(raw, preparation)
     normalised, weight, continuum = normalise(flux[None], ivar[None], preparation.kernel)
     # The pseudo-continuum is known in the rest frame of the star, the raw spectrum is shown as observed.
-    observed_grid = preparation.grid * (1 + raw.redshift)
+    raw = in_vacuum(raw)
+    observed_grid = preparation.grid * (1 + to_rest(raw))
     spectra = StarSpectra(
         apogee_wavelength=np.asarray(apogee["wavelength"]),
         apogee_flux=np.asarray(apogee["flux"]),
         wavelength=raw.wavelength,
-        flux=np.where(raw.ivar > 0, raw.flux, np.nan),
+        flux=np.where(raw.andmask == 0 if raw.ivar is None else raw.ivar > 0, raw.flux, np.nan),
         pseudo_continuum=np.interp(raw.wavelength, observed_grid, continuum[0], left=np.nan, right=np.nan),
         grid_wavelength=preparation.grid,
         normalised_flux=np.where(weight[0] > 0, normalised[0], np.nan),
     )
     labels = {name: float(row[name]) for name in settings["study"]["labels"]}
-    return draw(spectra, settings["source"], star=str(row["reference_id"]), labels=labels)
+    names = {"star": str(row["reference_id"]), "survey": survey_name(settings)}
+    return draw(spectra, settings["source"], labels=labels, **names)

@@ -25,7 +25,7 @@ def draw(survey, comparison, archive_kind, *, reference="APOGEE", limits=None, f
         `teff` [K] and `logg` of the survey's pipeline for every spectrum; drawn in black.
     comparison : astropy.table.Table
         Reference stars with `teff`, `logg` and `fe_h`, each as `_lamost` and `_apogee`.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     reference : str
         What the reference labels are called in the title.
     limits : dict, optional

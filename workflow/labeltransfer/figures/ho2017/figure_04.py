@@ -61,7 +61,7 @@ def draw(wavelength, coefficients, scatter, features, dibs, archive_kind, *, lab
         Named stellar features: `feature`, `wavelength` [Angstrom, vacuum]; rows with one name share it.
     dibs : astropy.table.Table
         Diffuse interstellar bands: `name`, `wavelength` [Angstrom, vacuum].
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     labels : sequence of str
         Names of the labels, in the order of the coefficients.
     steps : sequence of float, optional

@@ -49,7 +49,7 @@ def draw(
     ----------
     comparison : astropy.table.Table
         One row per reference star: `snr` and, for each label, `<label>_apogee` and `<label>_cannon`.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     labels : sequence of str
         Panels in this order; `a_k`, a nuisance label, is drawn in purple.
     reference : str

@@ -45,7 +45,7 @@ def draw(
         One row per reference star: the S/N and, for each label, `<label>_apogee`, `<label>_cannon` and, where
         the pipeline measures it, `<label>_lamost`. `<label>_bootstrap`, the scatter of a star's labels over
         models of bootstrap samples of the reference set, is drawn where present.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     labels, pipeline_labels : sequence of str
         Panels, and which of them the pipeline has measured.
     snr_column : str

@@ -1,6 +1,6 @@
-"""Figure 8: Kiel diagrams of the reference stars with LAMOST, Cannon and APOGEE labels."""
+"""Figure 8: Kiel diagrams of the reference stars with labels of the survey, The Cannon and the reference survey."""
 
-from labeltransfer.figures.ho2017.common import KIEL, reference_name, reference_set
+from labeltransfer.figures.ho2017.common import KIEL, reference_name, reference_set, survey_name
 from labeltransfer.figures.inputs import float_column
 from labeltransfer.figures.panels import (
     cells_per_side,
@@ -17,16 +17,17 @@ GIANT_KIEL_RANGES = {"teff": (3600.0, 6000.0), "logg": (0.0, 4.5)}
 
 
 @use_style()
-def draw(comparison, archive_kind, *, reference="APOGEE", limits=None, bins=None):
+def draw(comparison, archive_kind, *, reference="APOGEE", survey="LAMOST", limits=None, bins=None):
     """Draw figure 8.
 
     Parameters
     ----------
     comparison : astropy.table.Table
-        Reference stars with `teff` [K] and `logg`, each as `_lamost`, `_cannon` and `_apogee`.
-    archive_kind : {'mock', 'public', 'local'}
-    reference : str
-        What the reference labels are called in the title.
+        Reference stars with `teff` [K] and `logg`, each as `_cannon`, `_apogee` and, of a survey with labels of its
+        own, `_lamost`.
+    archive_kind : {'mock', 'public', 'local', 'registry'}
+    reference, survey : str
+        What they are called in the titles.
     limits : dict, optional
         Ranges of `teff` and `logg` in place of those found.
     bins : int, optional
@@ -35,14 +36,16 @@ def draw(comparison, archive_kind, *, reference="APOGEE", limits=None, bins=None
     Returns
     -------
     matplotlib.figure.Figure
-        Three Kiel diagrams on one scale of density.
+        A Kiel diagram for each on one scale of density.
 
     Raises
     ------
     ValueError
         If the table lacks a column, or for an unknown archive kind.
     """
-    methods = {"lamost": "LAMOST pipeline", "cannon": "The Cannon, from LAMOST", "apogee": reference}
+    methods = {"lamost": f"{survey} pipeline", "cannon": f"The Cannon, from {survey}", "apogee": reference}
+    if not set(comparison.colnames) & {f"{label}_lamost" for label in KIEL}:
+        del methods["lamost"]
     labels = {
         method: [float_column(comparison, f"{label}_{method}", "figure 8", "comparison") for label in KIEL]
         for method in methods
@@ -54,7 +57,7 @@ def draw(comparison, archive_kind, *, reference="APOGEE", limits=None, bins=None
     }
     norm = log_norm(*counts.values())
     figure = new_figure(PAGE_WIDTH, 2.9)
-    panels = figure.subplots(1, 3, sharex=True, sharey=True)
+    panels = figure.subplots(1, len(methods), sharex=True, sharey=True)
     for axes, (method, title) in zip(panels, methods.items(), strict=True):
         image = show_density(axes, counts[method], ranges["teff"], ranges["logg"], "inferno", norm)
         set_kiel_axes(axes, ranges)
@@ -68,4 +71,5 @@ def draw(comparison, archive_kind, *, reference="APOGEE", limits=None, bins=None
 
 def from_files(files, settings):
     """Draw figure 8 of a run from its `comparison`."""
-    return draw(reference_set(files), settings["source"], reference=reference_name(settings))
+    names = {"reference": reference_name(settings), "survey": survey_name(settings)}
+    return draw(reference_set(files), settings["source"], **names)

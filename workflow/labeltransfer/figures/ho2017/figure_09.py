@@ -29,7 +29,7 @@ def draw(
         Label distance of a survey star from the reference set (Eq. 7, mean over the ten nearest).
     distance_to_pipeline : (n_star,) array
         Label distance from its Cannon labels to its LAMOST labels.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     cut : float
         Stars nearer than this to the reference set are labelled.
     n_star : int

@@ -25,7 +25,7 @@ def draw(survey, distance, archive_kind, *, cut=2.5, n_star=14_000, seed=0, limi
         `teff` [K] and `logg` of the survey's pipeline for every spectrum; drawn in black.
     distance : (n_survey,) array
         Label distance of each row from the reference set; NaN where there is none.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     cut : float
         Stars nearer than this are labelled; marked on the colour scale, which ends at twice the cut.
     n_star : int

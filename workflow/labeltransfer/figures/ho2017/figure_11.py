@@ -36,7 +36,7 @@ def draw(fe_h, alpha_m, archive_kind, *, limits=((-2.2, 0.7), (-0.2, 0.5)), n_si
     ----------
     fe_h, alpha_m : (n_star,) array
         Cannon labels [dex].
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     limits : tuple
         Ranges of the two labels.
     n_sigma : sequence of float

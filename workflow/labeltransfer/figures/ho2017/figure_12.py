@@ -22,7 +22,7 @@ def draw(apogee, catalog, archive_kind, *, cell_size=None, alpha_range=(-0.07, 0
     ----------
     apogee, catalog : astropy.table.Table
         `ra`, `dec` [deg, ICRS] and `alpha_m` [dex]: all stars of APOGEE, and those labelled here.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     cell_size : float, optional
         Size of the sky cells whose median is shown [deg]; default 1, or 2 below 50,000 stars.
     alpha_range : tuple of float

@@ -47,7 +47,7 @@ def residual_grid(
         One row per reference star: `snr` (median of flux / error over the pixels) and, for each label,
         `<label>_apogee` and `<label>_<method>`.
     method : {'lamost', 'cannon'}
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     labels : sequence of str
         Columns of the figure.
     reference : str

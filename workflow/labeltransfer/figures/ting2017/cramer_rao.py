@@ -58,7 +58,7 @@ def draw(bounds, archive_kind, *, snr=None):
         bounds from ab initio gradients and from those of the model; infinite where the spectrum does not
         constrain the label) and `measured` (scatter against the reference labels of stars of about that
         S/N). Units of the labels: K for `teff`, dex. NaN where there is none.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     snr : float, optional
         S/N of the upper panel; by default that of the table nearest to the paper's 30.
 

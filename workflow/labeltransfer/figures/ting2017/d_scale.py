@@ -32,7 +32,7 @@ def draw(scan, archive_kind, *, chosen=10.0):
     scan : astropy.table.Table
         One row per D_scale and label: `d_scale`, `label`, `scatter_ratio` (cross-validated scatter over that
         for D_scale = 0) and `correlation` (of model and theory gradients). NaN where there is none.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     chosen : float
         The D_scale of the final model; the medians at it are printed.
 

@@ -54,7 +54,7 @@ def draw(wavelength, flux, error, model_flux, archive_kind, *, star="", zoom=(50
         Its standard error; pixels where it is not finite or not positive, or the flux is NaN, are gaps.
     model_flux : (n_pix,) array
         Prediction of the model for the star's APOGEE labels.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     star : str
         Name of the star, in the title.
     zoom : (float, float)

@@ -52,7 +52,7 @@ def draw(
     comparison : astropy.table.Table
         One row per star: `trained` (bool: the model saw it) and, for each label, `<label>_apogee` and
         `<label>_here`. The caller chooses the test stars (in the paper 30 < S/N < 200).
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     labels : sequence of str
         Panels in this order, four in a row.
     reference : str

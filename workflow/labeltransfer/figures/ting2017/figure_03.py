@@ -51,7 +51,7 @@ def draw(gradients, archive_kind, *, label="mg_h", window=(5100.0, 5250.0), step
     Parameters
     ----------
     gradients : Gradients
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     label : str
         The label of the left panels.
     window : (float, float)

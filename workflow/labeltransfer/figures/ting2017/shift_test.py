@@ -24,7 +24,7 @@ def draw(shifts, archive_kind, *, y_range=(-0.6, 1.6)):
         [dex], `recovered_fraction` (change of the label over the shift: 1 if it is measured, 0 if it is
         inferred from other labels) and `error` (its standard error, NaN if unknown). Perhaps `pixels`: how many the
         method uses, which is told of those on a sample of them.
-    archive_kind : {'mock', 'public', 'local'}
+    archive_kind : {'mock', 'public', 'local', 'registry'}
     y_range : (float, float)
         Ends of the ordinate; points beyond it are drawn as arrows at its edge.
 
