@@ -28,7 +28,11 @@ def train(folder, n_star, pixels):
         np.load(folder / f"{name}.npy", mmap_mode="r")[:n_star, pixels].astype(float)
         for name in ("flux", "ivar")
     )
-    labels = np.load(folder / "labels.npy")[:n_star]
+    return train_arrays(flux, ivar, np.load(folder / "labels.npy")[:n_star])
+
+
+def train_arrays(flux, ivar, labels):
+    """Its model of spectra (n, p) in float64, which it spoils, and labels (n, k)."""
     dataset = SimpleNamespace(
         get_plotting_labels=lambda: [str(k) for k in range(labels.shape[1])],
         tr_label=labels,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labeltransfer.catalogs.splits import bootstrap_rows, k_folds, train_test_split
+from labeltransfer.catalogs.splits import bootstrap_rows, group_folds, k_folds, train_test_split
 
 
 def repeated_stars(rng, n_star=300, n=1000):
@@ -42,6 +42,41 @@ def test_stars_may_have_names():
     assert sorted(set(fold.tolist())) == [0, 1, 2]
 
 
+CLUSTERS = np.repeat(["M13", "M5", "N188", "M2", "N4147", "M3"], [70, 100, 5, 18, 3, 72])
+
+
+def test_each_group_is_held_out_whole_and_once(rng):
+    order = rng.permutation(len(CLUSTERS))
+    fold = group_folds(CLUSTERS[order])
+    assert set(fold.tolist()) == set(range(6))
+    assert all(
+        set(CLUSTERS[order][fold == number]) == {name} for number, name in enumerate(sorted(set(CLUSTERS)))
+    )
+    np.testing.assert_array_equal(group_folds(CLUSTERS)[order], fold)
+
+
+def test_small_groups_share_a_fold():
+    fold = group_folds(CLUSTERS, fewest=10)
+    assert [sorted(set(CLUSTERS[fold == i])) for i in range(5)] == [
+        ["M13"],
+        ["M2"],
+        ["M3"],
+        ["M5"],
+        ["N188", "N4147"],
+    ]
+    assert fold.max() == 4
+    # At the limit a group is not small.
+    assert group_folds(CLUSTERS, fewest=5).max() == 5
+    assert group_folds(CLUSTERS, fewest=6).max() == 4
+
+
+def test_groups_are_spread_over_folds_of_like_size():
+    fold = group_folds(CLUSTERS, k=3)
+    assert all(len(set(fold[name == CLUSTERS])) == 1 for name in set(CLUSTERS))
+    # 100, 72 and 70; then 18 goes to the 70, and 5 and 3 to the 72.
+    assert sorted(np.bincount(fold).tolist()) == [80, 88, 100]
+
+
 def test_bootstrap_draws_with_replacement():
     rows = bootstrap_rows(1000, 20, seed=3)
     assert rows.shape == (20, 1000)
@@ -66,6 +101,12 @@ def test_more_models_leave_the_first_as_they_are():
         lambda: k_folds([1, 1, 2], 3, seed=0),
         lambda: k_folds([1, 2, 3], 1, seed=0),
         lambda: k_folds(np.zeros((2, 2)), 2, seed=0),
+        lambda: group_folds([1, 1, 1]),
+        lambda: group_folds([1, 2, 3], k=4),
+        lambda: group_folds([1, 2, 3], k=1),
+        lambda: group_folds([1, 2, 3], k=0),
+        lambda: group_folds([1, 2, 3], fewest=2),
+        lambda: group_folds(np.zeros((2, 2))),
         lambda: bootstrap_rows(0, 2, seed=0),
         lambda: bootstrap_rows(3, 0, seed=0),
     ],

@@ -22,6 +22,7 @@ READERS = {
     "resources/masks/sky_lines.csv": read_windows,
     "resources/masks/telluric.csv": read_windows,
     "resources/published/ho2017.csv": read_published,
+    "resources/published/ness2015.csv": read_published,
     "resources/published/ting2017.csv": read_published,
     "resources/starting_points.csv": lambda path: read_starts(path, ("teff", "logg"), np.ones((2, 2))),
     "labels of one's own": lambda path: read_columns(path, lambda names: names),

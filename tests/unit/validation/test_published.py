@@ -34,6 +34,19 @@ def test_the_table_adds_up_with_the_paper(published):
     assert len(published) == 88
 
 
+def test_the_first_paper_of_the_cannon_prints_what_it_can_be_held_to(root):
+    table = read_published(root / "resources" / "published" / "ness2015.csv")
+    assert [value(table, "scatter", label) for label in ("teff", "logg", "m_h")] == [95, 0.24, 0.08]
+    for label, unit in (("teff", "K"), ("logg", "dex"), ("m_h", "dex")):
+        assert set(table.loc[table["label"] == label, "unit"]) == {unit}
+        # Left out with its cluster, a star is found less well; and nothing is as good as formal errors say.
+        assert value(table, "scatter_left_out_cluster", label) > value(table, "scatter", label)
+        assert value(table, "survey_scatter", label) > 10 * value(table, "formal_error", label)
+        assert value(table, "label_lowest", label) < value(table, "label_highest", label)
+    # All that is not in the abstract is of the manuscript.
+    assert (table["where"].eq("Abstract") == table["source"].eq("T")).all()
+
+
 def test_units_fit_the_labels(published):
     unit = {"teff": "K", "logg": "dex", "fe_h": "dex", "alpha_m": "dex", "a_k": "mag"}
     labelled = published[published["label"].isin(list(unit))]

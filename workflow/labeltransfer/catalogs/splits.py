@@ -71,6 +71,48 @@ def k_folds(star, k=5, seed=0):
     return fold[number]
 
 
+def group_folds(group, k=None, fewest=1):
+    """Divide groups of stars, such as clusters, over folds that hold out whole groups.
+
+    Stars of one cluster share their abundances: a model that saw some of them knows more of the others than it does
+    of stars in the field.
+
+    Parameters
+    ----------
+    group : (n,) array_like
+        Which group a row belongs to.
+    k : int, optional
+        Number of folds, made as equal as groups allow: the largest group left goes to the smallest fold. By default
+        each group has a fold of its own (leave one cluster out).
+    fewest : int, optional
+        Where each group has a fold of its own, those with fewer rows share one.
+
+    Returns
+    -------
+    fold : (n,) int64
+        Number of the fold, from 0, that holds the row out: in the order of the groups, that of small ones last.
+
+    Raises
+    ------
+    ValueError
+        If there would be fewer than two folds, or more of them than groups.
+    """
+    number, n_group = _numbered(group)
+    size = np.bincount(number, minlength=n_group)
+    if k is None:
+        large = size >= fewest
+        n_fold = np.count_nonzero(large) + (not large.all())
+        fold = np.where(large, np.cumsum(large) - 1, n_fold - 1)
+    else:
+        n_fold, fold, held = k, np.zeros(n_group, dtype=np.int64), np.zeros(max(k, 1), dtype=np.int64)
+        for one in np.argsort(-size, kind="stable"):
+            fold[one] = np.argmin(held)
+            held[fold[one]] += size[one]
+    if not 2 <= n_fold <= n_group:
+        raise ValueError(f"folds must number between 2 and {n_group}, the number of groups: found {n_fold}")
+    return fold[number].astype(np.int64)
+
+
 def bootstrap_rows(n, n_models=20, seed=0):
     """Draw bootstrap samples of n rows with replacement, one for each model.
 

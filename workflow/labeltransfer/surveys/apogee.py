@@ -191,16 +191,21 @@ def read_aspcapstar(path):
         found = f"extensions of shape {[array.shape for array in images]}"
         cure = "Check that this is an aspcapStar file."
         raise refusal(path, "unknown layout", "three one-dimensional extensions", found, cure)
-    header = units[1][0]
+    wavelength = log_wavelength(units[1][0], len(images[0]), path)
+    with np.errstate(over="ignore", invalid="ignore"):
+        flux, error, model = (array.astype(np.float64) for array in images)
+    return AspcapSpectrum(wavelength, flux, error, model)
+
+
+def log_wavelength(header, n_pix, path):
+    """Wavelengths (n_pix,) [Angstrom] by the header of an image of APOGEE's, or 'no wavelength solution'."""
     first, step = fitsfile.number(header, "CRVAL1"), fitsfile.number(header, "CDELT1", "CD1_1")
     if not (0 < first < 10 and 0 < step < 0.1):
         found = f"CRVAL1 = {first}, CDELT1 = {step}"
-        cure = "Check that this is an aspcapStar file."
+        cure = "Check that this is a combined spectrum of APOGEE's."
         raise refusal(path, "no wavelength solution", "log10 wavelengths", found, cure)
-    with np.errstate(over="ignore", invalid="ignore"):
-        flux, error, model = (array.astype(np.float64) for array in images)
-        wavelength = 10.0 ** (first + step * np.arange(len(flux)))
-    return AspcapSpectrum(wavelength, flux, error, model)
+    with np.errstate(over="ignore"):
+        return 10.0 ** (first + step * np.arange(n_pix))
 
 
 def _column_and_index(place):
