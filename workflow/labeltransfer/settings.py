@@ -239,6 +239,8 @@ def _contradictions_of(name, study):
                 yield ["labels", label], "needs a step, that of its gradient spectrum"
     if (study["validation"]["bootstrap"] < 2) == (kind == "cannon"):
         yield ["validation", "bootstrap"], "must be 0 for a network, else 2 or more"
+    if study["validation"].get("groups") and kind != "cannon":
+        yield ["validation", "groups"], "is for model kind cannon"
     distance = study["distance"]
     if distance is not None and set(distance["scale"]) - set(study["pipeline"]):
         yield (

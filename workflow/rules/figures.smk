@@ -308,6 +308,7 @@ TABLES = {
             *(["published_vs_here.csv"] if study["paper"] else []),
             *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
             *(NETWORK_TABLES if study["model"]["kind"] == "network" else ["validation/orders.csv"]),
+            *(["validation/clusters.csv"] if study["validation"].get("groups") else []),
             *(["extra_labels.csv"] if "extra_labels" in study else []),
         ],
     )

@@ -61,6 +61,7 @@ rule select:
         cuts=lambda w: config["studies"][w.study]["cuts"],
         distance=lambda w: config["studies"][w.study]["distance"],
         hold_out=lambda w: config["studies"][w.study]["hold_out"],
+        groups=lambda w: config["studies"][w.study]["validation"].get("groups"),
         seed=config["seed"],
         code=code_of("catalogs"),
     message:

@@ -218,6 +218,39 @@ rule orders:
         "../scripts/validate/orders.py"
 
 
+rule clusters:
+    input:
+        table="results/{study}/validation/cross_validation.fits",
+    output:
+        table=report(
+            "results/{study}/validation/clusters.csv",
+            caption="../report/clusters.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "clusters"},
+        ),
+    log:
+        "logs/{study}/clusters.log",
+    benchmark:
+        "logs/{study}/clusters.tsv"
+    wildcard_constraints:
+        study=CANNON,
+    priority: BY_STUDY
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        labels=lambda w: config["studies"][w.study]["labels"],
+        code=code_of("validation"),
+    message:
+        "{wildcards.study}: labels within groups of stars"
+    script:
+        "../scripts/validate/clusters.py"
+
+
 rule choices:
     input:
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),

@@ -14,7 +14,7 @@ def members(rng, clusters, reference=0.1, held_out=0.05, offset=0.0):
     m_h = np.repeat([m_h for _, m_h in clusters.values()], [n for n, _ in clusters.values()])
     return Table(
         {
-            "cluster": name,
+            "group": name,
             "m_h": m_h + reference * rng.standard_normal(len(name)),
             "m_h_fold": m_h + offset + held_out * rng.standard_normal(len(name)),
             "m_h_fold_err": np.full(len(name), 0.02),
@@ -24,7 +24,7 @@ def members(rng, clusters, reference=0.1, held_out=0.05, offset=0.0):
 
 def test_spread_and_offset_of_each_cluster(rng):
     table = members(rng, {"M5": (4000, -1.3), "M13": (4000, -1.6)}, offset=0.03)
-    table["m_h_fold"][table["cluster"] == "M13"] += 0.2
+    table["m_h_fold"][table["group"] == "M13"] += 0.2
     found = by_cluster(table, ["m_h"]).set_index("cluster")
     assert list(found.index) == ["M13", "M5", ALL]
     for name, mean in (("M5", 0.03), ("M13", 0.23)):
@@ -68,7 +68,7 @@ def test_numbers_by_hand():
 
 def test_stars_without_a_label_do_not_count(rng):
     table = members(rng, {"M5": (20, -1.3), "Pleiades": (6, 0.0)})
-    table["m_h_fold"][table["cluster"] == "Pleiades"] = np.nan
+    table["m_h_fold"][table["group"] == "Pleiades"] = np.nan
     table["m_h"][:3] = np.nan
     found = by_cluster(table, ["m_h"])
     assert list(zip(found["cluster"], found["n"], strict=True)) == [("M5", 17), (ALL, 17)]

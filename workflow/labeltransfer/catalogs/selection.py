@@ -85,7 +85,7 @@ def reference_reasons(pairs, star, quality, cuts, held_out=0.0, seed=0):
     return reason
 
 
-def reference_columns(observed, pairs, star, labels, pipeline):
+def reference_columns(observed, pairs, star, labels, pipeline, group=None):
     """Matched stars as the survey saw them, with the reference labels and the survey's own beside each other.
 
     Parameters
@@ -98,10 +98,17 @@ def reference_columns(observed, pairs, star, labels, pipeline):
         Labels to take, with their errors (`<label>_err`) where there are any.
     pipeline : mapping of str to str
         Label -> the survey's column of it, which becomes `<label>_pipeline`.
+    group : str, optional
+        Column of the reference catalogue that names the group of a star, such as its cluster; it becomes `group`.
 
     Returns
     -------
     Table
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
     """
     columns = [
         "reference_id",
@@ -113,6 +120,12 @@ def reference_columns(observed, pairs, star, labels, pipeline):
     stars["star"] = star
     for name, column in pipeline.items():
         stars[f"{name}_pipeline"] = observed[column]
+    if group is not None:
+        if group not in pairs.colnames:
+            raise ValueError(
+                f"validation.groups: no column {group!r} of the reference catalogue; there are {', '.join(pairs.colnames)}"
+            )
+        stars["group"] = pairs[group].astype(str)
     return stars
 
 

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 _SIGMA = {"exp(-d2/L2)": 1 / np.sqrt(2), "exp(-d2/2L2)": 1.0, "fwhm": 1 / np.sqrt(8 * np.log(2))}
 FORMS = tuple(_SIGMA)
 ERRORS = ("star", "none", "typical")
-FITS = ("average", "line")
+FITS = ("average", "line", "published")
 _REACH = 6.0  # standard deviations: weights beyond are below 2e-8
 _COLUMNS = 128  # grid pixels that share one matrix product
 _ROWS = 64  # stars that share one
@@ -76,9 +76,10 @@ def banded_kernel(wavelength, width=50.0, form="exp(-d2/L2)", errors="star", fit
         What pixels are weighted by beside that. "star": by the star's own ivar, as in Eq. 1; the shape of the
         noise changes with S/N, and the pseudo-continuum and labels with it. "none": all good pixels alike.
         "typical": by one shape for all stars.
-    fit : {"average", "line"}
+    fit : {"average", "line", "published"}
         Eq. 1, or the value at lambda_0 of a straight line through the pixels with these weights: at the ends of
         the grid and beside masked bands all pixels are on one side, and their average is that of another place.
+        "published": nothing, for spectra that the survey has normalised.
     typical : (n_pix,) array, optional
         The shape, for errors "typical".
 
@@ -101,6 +102,8 @@ def banded_kernel(wavelength, width=50.0, form="exp(-d2/L2)", errors="star", fit
             raise ValueError(
                 f"errors 'typical' need a shape of {len(wavelength)} pixels: found {np.shape(shape)}"
             )
+    if fit == "published":
+        return Kernel(len(wavelength), [], shape, fit)
     sigma = kernel_fwhm(width, form) / np.sqrt(8 * np.log(2))
     step = np.max(np.diff(wavelength), initial=np.finfo(float).tiny)
     nodes, spread = _between(len(wavelength), int(np.clip(_NODE_STEP * sigma / step, 1, _STRIDE)))
@@ -208,7 +211,7 @@ def _normalise(flux, ivar, kernel):
         weight = np.zeros((2 * _ROWS, kernel.n_pix))  # the weight, then weight x flux
         weight[:n] = given
         weight[_ROWS : _ROWS + n][good] = (given * flux)[good]
-        continuum = np.full(flux.shape, np.nan)
+        continuum = np.full(flux.shape, 1.0 if kernel.fit == "published" else np.nan)
         least = _FAR * given.max(axis=1, initial=0.0)[:, None]
         for start, stop, low, high, band, spread in kernel.bands:
             sums = weight[:, low:high] @ band

@@ -5,15 +5,18 @@ labels are those of ASPCAP, raw and corrected by Meszaros et al. 2013, AJ 146, 1
 which that correction does not reach, the authors give labels of their own, with one [M/H] for all.
 """
 
+import os
 import re
 
 import numpy as np
 from astropy.table import Table
 
-from labeltransfer.files.columns import numbers, pick, strings
+from labeltransfer.files.columns import SENTINELS, numbers, pick, strings
 from labeltransfer.files.errors import refusal
 from labeltransfer.files.readers import read_columns
 from labeltransfer.files.rejected import rejected_rows
+from labeltransfer.surveys.base import ReferenceSurvey
+from labeltransfer.surveys.label_tables import named_labels
 from labeltransfer.surveys.sky import unit_vectors
 
 PLEIADES = "Pleiades"
@@ -120,6 +123,23 @@ def read_ness_labels(path):
     return table[kept], rejected_rows(names, "reference", "catalogue", list(reason[lost]))
 
 
+def read_ness_catalog(path, labels, errors=None, sentinels=SENTINELS):
+    """The labels as a reference catalogue; see `labeltransfer.surveys.base.ReferenceSurvey`.
+
+    Columns are those of `read_ness_labels`; cluster is carried along.
+    """
+    table, rejected = read_ness_labels(path)
+    wanted = [*labels.values(), *(errors or {}).values()]
+    chosen = pick(path, table.colnames[4:], wanted)
+    values = {name: table[chosen[theirs]].data for name, theirs in labels.items()}
+    spread = {name: table[chosen[theirs]].data for name, theirs in (errors or {}).items()}
+    source = os.path.basename(os.fspath(path))
+    reference, _ = named_labels(table["reference_id"], values, spread, table["snr"].data, source)
+    for name in ("ra", "dec", "cluster"):
+        reference[name] = table[name]
+    return reference, rejected
+
+
 def _position(star):
     """Right ascension and declination [deg] that the 2MASS name of a star has."""
     hours, minutes, seconds, hundredths, sign, degrees, arcminutes, arcseconds, tenths = star.groups()
@@ -135,3 +155,6 @@ def _nearest_cluster(ra, dec):
     nearest = np.argmax(np.nan_to_num(cosine, nan=-1.0), axis=1)
     near = cosine[np.arange(len(ra)), nearest] > np.cos(np.radians(_REACH))
     return np.where(near, np.array(list(CLUSTERS))[nearest], "")
+
+
+SURVEY = ReferenceSurvey("ness2015", read_ness_catalog)

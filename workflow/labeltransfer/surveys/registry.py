@@ -13,17 +13,26 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from labeltransfer.surveys import apogee, lamost, libraries
-from labeltransfer.surveys.base import ReferenceSurvey
+from labeltransfer.surveys import apogee, apogee_spectra, lamost, libraries, ness2015
+from labeltransfer.surveys.base import ReferenceSurvey, Survey
 from labeltransfer.surveys.label_tables import read_label_table
 
 _OWN = "labeltransfer_"
-SURVEYS = {survey.name: survey for survey in (lamost.SURVEY, libraries.MILES, libraries.STELIB)}
+SURVEYS = {
+    survey.name: survey
+    for survey in (
+        lamost.SURVEY,
+        Survey("apogee", {}, apogee_spectra.read_spectrum),
+        libraries.MILES,
+        libraries.STELIB,
+    )
+}
 REFERENCE_SURVEYS = {
     survey.name: survey
     for survey in (
         apogee.SURVEY,
         libraries.MILES_LABELS,
+        ness2015.SURVEY,
         ReferenceSurvey("ho2017", partial(read_label_table, id_column="LAMOST_ID")),
     )
 }

@@ -76,7 +76,7 @@ class Found(NamedTuple):
     milliseconds: float
 
 
-def all_choices(has_errors, resolution=None):
+def all_choices(has_errors, resolution=None, published=False):
     """Name of each choice -> its settings: the papers', each of the best and of some others alone, and all of the best.
 
     Parameters
@@ -86,16 +86,21 @@ def all_choices(has_errors, resolution=None):
         stated is tried as well.
     resolution : dict, optional
         As the configuration has it, where spectra can be brought to one line width.
+    published : bool
+        Whether spectra are used as the survey has normalised them: then Eq. 1 is a choice, and its weights are none.
     """
-    best = PAPER | BEST | {"resolution": resolution}
-    singles = {key: value for key, value in BEST.items() if has_errors or key != "errors_in_labels"}
-    choices = {"paper": PAPER}
+    paper = PAPER | ({"fit": "published"} if published else {})
+    best = paper | BEST | {"resolution": resolution}
+    left_out = {*(["errors"] if published else []), *([] if has_errors else ["errors_in_labels"])}
+    singles = [*BEST.items(), *((("fit", "average"), ("fit", "line")) if published else _OTHERS)]
+    choices = {"paper": paper}
     if resolution:
-        choices[f"resolution: {resolution['common']:g}"] = {**PAPER, "resolution": resolution}
-    for key, value in [*singles.items(), *_OTHERS]:
-        choices[f"{_WRITTEN.get(key, key)}: {value}"] = {**PAPER, key: value}
+        choices[f"resolution: {resolution['common']:g}"] = {**paper, "resolution": resolution}
+    for key, value in singles:
+        if key not in left_out:
+            choices[f"{_WRITTEN.get(key, key)}: {value}"] = {**paper, key: value}
     if has_errors:
-        choices["errors_in_labels: half"] = {**PAPER, "errors_in_labels": "half"}
+        choices["errors_in_labels: half"] = {**paper, "errors_in_labels": "half"}
     return {**choices, "all": best}
 
 

@@ -15,7 +15,7 @@ def by_cluster(table, names, scheme="fold"):
     Parameters
     ----------
     table : Table or DataFrame
-        cluster ('' for stars of none, which are left out), and of each label ``<label>``, the reference,
+        group, its cluster ('' for stars of none, which are left out), and of each label ``<label>``, the reference,
         ``<label>_<scheme>``, by a model that had not seen the star, and ``<label>_<scheme>_err``, its formal error.
         Stars that lack one of them do not count for that label.
     names : sequence of str
@@ -32,7 +32,7 @@ def by_cluster(table, names, scheme="fold"):
         about the median of each cluster with five stars or more: it is low, by 27 % where all have five and 4 % where
         all have thirty, as the medians were found from the same stars.
     """
-    cluster = np.asarray(table["cluster"]).astype(str)
+    cluster = np.asarray(table["group"]).astype(str)
     rows = []
     for name in names:
         reference, held_out, error = (

@@ -39,8 +39,11 @@ def cross_validation_summary(table, names, fitted, min_snr):
     DataFrame
         A row for each scheme, S/N and label.
     """
-    rows = []
-    for scheme, tested in (("fold", np.ones(len(table), dtype=bool)), ("split", table["in_test_20"])):
+    rows, everyone = [], np.ones(len(table), dtype=bool)
+    schemes = {"fold": ("k-fold", everyone), "split": ("80/20", np.asarray(table["in_test_20"]))}
+    if "group" in table.colnames:
+        schemes["group"] = ("whole groups", everyone)
+    for scheme, (title, tested) in schemes.items():
         for lowest in (0.0, min_snr):
             mask = tested & table["trained"] & table[f"converged_{scheme}"] & (table["snr"] > lowest)
             for name in names:
@@ -49,7 +52,7 @@ def cross_validation_summary(table, names, fitted, min_snr):
                 zero, error = (values[name][mask] for values in fitted)
                 rows.append(
                     {
-                        "scheme": "k-fold" if scheme == "fold" else "80/20",
+                        "scheme": title,
                         "snr_above": lowest,
                         "label": name,
                         **comparison(here, reference)._asdict(),

@@ -31,8 +31,11 @@ def main(snakemake):
         pairs, of_match, observed["snrg"], params.cuts, params.hold_out["fraction"], params.seed
     )
     keep = reasons == ""
-    chosen = reference_columns(observed, pairs, of_match, params.labels, params.pipeline)[keep]
     where = f"studies.{snakemake.wildcards.study}"
+    with blamed_on(where):
+        chosen = reference_columns(observed, pairs, of_match, params.labels, params.pipeline, params.groups)[
+            keep
+        ]
     # Not a parameter: what follows from the set here does not follow from how it is used.
     study = snakemake.config["studies"][snakemake.wildcards.study]
     with blamed_on(inputs.matches):

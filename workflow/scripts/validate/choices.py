@@ -35,7 +35,8 @@ def main(snakemake):
     if "reason" in clip.colnames:  # of networks: by any S/N will do
         trained = trained | (np.asarray(clip["reason"]) == TEST)
     sample = Sample(names, labels, errors, trained, fold, starts, np.full(len(clip), np.nan))
-    choices, found = all_choices(bool(errors.any()), params.resolution), {}
+    published = params.preparation["normalisation"]["fit"] == "published"
+    choices, found = all_choices(bool(errors.any()), params.resolution, published), {}
     phase, redshift = np.full((2, len(clip)), np.nan)
     plain = {**params.preparation["normalisation"], "errors": "none"}
     for name, choice in choices.items():

@@ -5,7 +5,7 @@ from astropy.table import Table
 
 from labeltransfer.catalogs.enough import check_training_parts
 from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
-from labeltransfer.catalogs.splits import k_folds, train_test_split
+from labeltransfer.catalogs.splits import group_folds, k_folds, train_test_split
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models import cannon
@@ -28,9 +28,13 @@ def main(snakemake):
     fold = k_folds(stars["star"], validation["folds"], params.seed)
     split = ~train_test_split(stars["star"], validation["train_fraction"], params.seed)
     schemes = {"fold": [fold == number for number in range(validation["folds"])], "split": [split]}
+    keys = {"fold": "folds", "split": "train_fraction"}
+    if validation.get("groups"):
+        group = group_folds(stars["group"])
+        schemes["group"], keys["group"] = [group == number for number in np.unique(group)], "groups"
     parts = {
         f"validation.{key}": [np.count_nonzero(trainable & ~test) for test in schemes[scheme]]
-        for scheme, key in (("fold", "folds"), ("split", "train_fraction"))
+        for scheme, key in keys.items()
     }
     with blamed_on(inputs.clip):
         check_training_parts(parts, {"labels": names, "model": model}, f"studies.{snakemake.wildcards.study}")
@@ -46,6 +50,8 @@ def main(snakemake):
         for j, name in enumerate(names):
             table[f"{name}_{scheme}"], table[f"{name}_{scheme}_err"] = found.labels[:, j], found.errors[:, j]
         table[f"reduced_chi2_{scheme}"], table[f"converged_{scheme}"] = found.reduced_chi2, found.converged
+    if validation.get("groups"):
+        table["group"] = stars["group"]
     for j, name in enumerate(names):
         table[name] = labels[:, j]
         if f"{name}_err" in stars.colnames:
