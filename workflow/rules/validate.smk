@@ -304,6 +304,7 @@ rule published:
     input:
         published=lambda w: published_numbers(w.study),
         comparison="results/{study}/validation/comparison.fits",
+        cross_validation="results/{study}/validation/cross_validation.fits",
         catalog="results/{study}/catalog.fits",
         ledger="results/{study}/ledger.parquet",
         reference="results/{study}/catalogs/reference.fits",
@@ -333,6 +334,7 @@ rule published:
         runtime=growing(20),
     params:
         source=SOURCE,
+        paper=lambda w: config["studies"][w.study]["paper"],
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
         code=code_of("models", "validation"),

@@ -44,7 +44,7 @@ def test_spread_and_offset_of_each_cluster(rng):
 def test_numbers_by_hand():
     table = pd.DataFrame(
         {
-            "cluster": ["a"] * 5 + ["b"] * 2 + ["c"] + [""],
+            "group": ["a"] * 5 + ["b"] * 2 + ["c"] + [""],
             "teff": [1.0, 2, 3, 4, 5, 10, 20, 7, 1e6],
             "teff_split": [2.0, 4, 6, 8, 10, 11, 23, 7, 0],
             "teff_split_err": [1.0, 1, 2, 9, 9, np.nan, np.nan, 3, 3],

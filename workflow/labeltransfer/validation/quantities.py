@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from labeltransfer.validation.statistics import bias_and_scatter, scatter_against_snr
 
+_DWARF_LOGG = 3.8
 SNR_CENTRES = (10, 30, 50, 70, 90, 110)  # of Figure 7 of Ho et al. 2017
 _TUTORIAL = "the tutorial's own stars; compare with the 80/20 split in validation/cross_validation.csv"
 _ELSEWHERE = {
@@ -37,6 +38,8 @@ class CannonRun(NamedTuple):
         Between their positions in both surveys [arcsec].
     n_pix : int
         Of the model.
+    held_out : Table or None
+        The cross-validation.
     """
 
     comparison: Table
@@ -45,6 +48,7 @@ class CannonRun(NamedTuple):
     matched: Table
     separation: np.ndarray
     n_pix: int
+    held_out: Table | None = None
 
 
 class NetworkRun(NamedTuple):
@@ -113,6 +117,30 @@ def cannon_quantities(wanted, run, names, min_snr):
             row = np.flatnonzero(np.asarray(catalogue["spectrum_id"]) == spectrum.encode())
             value = float(catalogue["reduced_chi2"][row[0]]) if len(row) else "not in this catalogue"
             found[quantity, spectrum] = value
+    return {key: value for key, value in found.items() if key in wanted}
+
+
+def ness_quantities(wanted, run, names):
+    """What a run of The Cannon measures of the quantities of Ness et al. 2015; parameters as `cannon_quantities`.
+
+    Its scatter is that of stars held out, alone or with their cluster, with outliers.
+    """
+    table = run.held_out[np.asarray(run.held_out["trained"])]
+    clusters = [one for one in np.unique(table["group"]) if one]
+    found = {
+        ("reference_stars", ""): len(table),
+        ("reference_clusters", ""): len(clusters),
+        ("reference_dwarfs", ""): np.count_nonzero(table["logg"] > _DWARF_LOGG),
+    }
+    for name in names:
+        reference = np.asarray(table[name], dtype=float)
+        found["label_lowest", name], found["label_highest", name] = reference.min(), reference.max()
+        found["formal_error", name] = np.nanmedian(table[f"{name}_fold_err"])
+        for quantity, scheme in (("scatter", "fold"), ("scatter_left_out_cluster", "group")):
+            good = np.asarray(table[f"converged_{scheme}"])
+            found[quantity, name] = np.std((table[f"{name}_{scheme}"] - reference)[good])
+        if f"{name}_err" in table.colnames and np.isfinite(table[f"{name}_err"]).any():
+            found["reference_error", name] = np.nanmedian(table[f"{name}_err"])
     return {key: value for key, value in found.items() if key in wanted}
 
 

@@ -7,7 +7,7 @@ from labeltransfer.files.tables import read_table
 from labeltransfer.models.files import load_model
 from labeltransfer.runtime import job
 from labeltransfer.validation.published import published_vs_here, read_published, wanted_of
-from labeltransfer.validation.quantities import CannonRun, cannon_quantities
+from labeltransfer.validation.quantities import CannonRun, cannon_quantities, ness_quantities
 
 
 def main(snakemake):
@@ -28,8 +28,13 @@ def main(snakemake):
         read_table(inputs.reference, names)[matches["reference_row"]],
         matches["separation"],
         len(load_model(inputs.model).wavelength),
+        read_table(inputs.cross_validation),
     )
-    measured = cannon_quantities(wanted_of(published), run, names, params.min_snr)
+    wanted = wanted_of(published)
+    if params.paper == "ness2015":
+        measured = ness_quantities(wanted, run, names)
+    else:
+        measured = cannon_quantities(wanted, run, names, params.min_snr)
     table = published_vs_here(published, measured, params.source)
     print(table.to_string())
     write_csv(table, snakemake.output.table)
