@@ -1,8 +1,8 @@
 """The surveys that can be read, by name: another one is a module of its own and a line here."""
 
-from labeltransfer.surveys import apogee, lamost
+from labeltransfer.surveys import apogee, lamost, through_specutils
 
-SURVEYS = {survey.name: survey for survey in (lamost.SURVEY,)}
+SURVEYS = {survey.name: survey for survey in (lamost.SURVEY, through_specutils.SURVEY)}
 REFERENCE_SURVEYS = {survey.name: survey for survey in (apogee.SURVEY,)}
 
 
