@@ -184,8 +184,9 @@ def test_a_stream_and_opened_units_are_read_too(specutils, lamost_file):
     for layout in LAYOUTS:
         path = lamost_file(layout)
         direct = read_spectrum(path)
-        with open(path, "rb") as file:
-            assert_same(direct, from_specutils(specutils.Spectrum.read(file)))
+        for each in (path, lamost_file(layout, zipped=True)):
+            with open(each, "rb") as file:
+                assert_same(direct, from_specutils(specutils.Spectrum.read(file)))
         with fits.open(path) as units:
             assert_same(direct, from_specutils(specutils.Spectrum.read(units)))
     with pytest.raises(ArchiveError, match="unknown layout"):

@@ -11,7 +11,7 @@ import numpy as np
 from astropy.io import fits
 
 from labeltransfer.files import fitsfile
-from labeltransfer.files.content import read_bytes
+from labeltransfer.files.content import gunzip, read_bytes
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.surveys import lamost
 from labeltransfer.surveys.through_specutils import KEPT, import_specutils
@@ -19,6 +19,7 @@ from labeltransfer.surveys.through_specutils import KEPT, import_specutils
 LABEL = "LAMOST low-resolution"
 _ABOVE_GENERIC = 10  # specutils' own priority of the formats of surveys
 _START = 10 * fitsfile.BLOCK
+_GZIP = b"\x1f\x8b"
 _NAMED = re.compile(rb"^SIMPLE  =(?s:.*)(?:TELESCOP|ORIGIN  |DESIG   )= '[^']*LAMOST")
 
 
@@ -111,7 +112,7 @@ def is_lamost(origin, path, fileobj, *args, **options):
 
 
 def _content(source, most=-1):
-    """The unzipped bytes of a source, of a stream at most so many, and its name; it is back at its start then."""
+    """The unzipped bytes of a source, of a plain stream at most so many, and its name; it is back at its start then."""
     if isinstance(source, fits.HDUList):
         whole = io.BytesIO()
         source.writeto(whole, output_verify="ignore")
@@ -119,7 +120,9 @@ def _content(source, most=-1):
     if hasattr(source, "read"):
         # From its start, as all of specutils reads: another loader may have given up in the middle.
         source.seek(0)
-        data = source.read(most)
+        name, zipped = getattr(source, "name", ""), source.read(2) == _GZIP
         source.seek(0)
-        return data, getattr(source, "name", "")
+        data = gunzip(source.read(), name) if zipped else source.read(most)
+        source.seek(0)
+        return data, name
     return read_bytes(source), source
