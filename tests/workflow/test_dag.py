@@ -13,7 +13,10 @@ import pytest
 import yaml
 
 # What a package is called where its name differs from that of the module.
-OPTIONAL = {"isal"}  # what is used where it is there, and done without where it is not
+OPTIONAL = {
+    "isal",
+    "specutils",
+}  # used where they are there; done without, or asked for by name, where they are not
 PACKAGES = {"yaml": "pyyaml", "PIL": "pillow", "pysme": "pysme-astro"}
 HO2017 = "results/ho2017/complete.json"
 DIRECTIVES = ("log", "benchmark", "conda", "threads", "resources", "message")

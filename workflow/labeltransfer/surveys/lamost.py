@@ -79,7 +79,11 @@ def read_spectrum(path):
         'truncated FITS', 'damaged FITS header', 'absurd size in header', 'unknown layout',
         'no wavelength solution', 'wavelength not increasing', 'wavelength out of range', 'all pixels bad'.
     """
-    data = read_bytes(path)
+    return spectrum_from(read_bytes(path), path)
+
+
+def spectrum_from(data, path):
+    """As `read_spectrum`, of the unzipped content `data` (bytes) of a file called `path`."""
     layout, header, rows = _rows(data, path)
     with np.errstate(over="ignore", invalid="ignore"):
         flux, ivar = rows[0].astype(np.float64), rows[1].astype(np.float64)

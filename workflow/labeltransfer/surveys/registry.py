@@ -13,7 +13,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from labeltransfer.surveys import apogee, apogee_spectra, lamost, libraries, ness2015
+from labeltransfer.surveys import apogee, apogee_spectra, lamost, libraries, ness2015, through_specutils
 from labeltransfer.surveys.base import ReferenceSurvey, Survey
 from labeltransfer.surveys.label_tables import read_label_table
 
@@ -25,6 +25,7 @@ SURVEYS = {
         Survey("apogee", {}, apogee_spectra.read_spectrum),
         libraries.MILES,
         libraries.STELIB,
+        through_specutils.SURVEY,
     )
 }
 REFERENCE_SURVEYS = {
