@@ -19,11 +19,15 @@ from labeltransfer.files.rejected import rejected_rows
 from labeltransfer.surveys.base import Spectrum
 
 WAVELENGTH_RANGE = (2500.0, 12000.0)
+MIDDLE = 5500.0  # Angstrom, at which R of a spectrum with lines of one FWHM is given
 _NO_LABEL = (
     99.0  # MILES: 99.99 and 99999 stand for a label that nobody knows; no star has such log g or [Fe/H]
 )
 _HOTTEST = 90000.0
 _MILES_NAME = re.compile(r"m(\d{4})V\.fits")
+_HENRY_DRAPER = re.compile(r"HD\s*0*(\d+)\s*([A-Z]?)(?![A-Z\d])")
+# Columns of the table of MILES' names: the name may have blanks and digits in it.
+_NAME, _NUMBER = slice(0, 18), slice(18, 30)
 
 
 def read_miles(path):
@@ -52,7 +56,7 @@ def read_miles(path):
             path, "no identifier", "a name like star_m0001V.fits", "another", "Give it its own name back."
         )
     width = fitsfile.number(header, "FWHM")
-    return _library_spectrum(wavelength, flux, number[1], resolution=5500.0 / width if width > 0 else np.nan)
+    return _library_spectrum(wavelength, flux, number[1], resolution=MIDDLE / width if width > 0 else np.nan)
 
 
 def read_stelib(path):
@@ -112,6 +116,70 @@ def read_miles_labels(path):
     for name, limit in (("teff", _HOTTEST), ("logg", _NO_LABEL), ("fe_h", _NO_LABEL)):
         table[name][np.abs(table[name]) >= limit] = np.nan
     return table, rejected_rows(list(lost), "reference", "catalogue", list(lost.values()))
+
+
+def read_miles_names(path):
+    """Names of the stars of MILES.
+
+    Parameters
+    ----------
+    path : path
+        Text of fixed columns, ``paramsMILES_v9.1.txt``: name of the star, its number, and other things.
+
+    Returns
+    -------
+    dict of str to str
+        Id as in the table of labels ("0001") -> name.
+
+    Raises
+    ------
+    ArchiveError
+        'unknown layout' where no line is of a star.
+    """
+    names = {}
+    for line in read_bytes(path).decode("utf-8", "replace").splitlines():
+        number = re.search(r"\b\d{4}\b", line[_NUMBER])
+        if number and line[_NAME].strip():
+            names[number[0]] = line[_NAME].strip()
+    if not names:
+        raise refusal(path, "unknown layout", "name and number", "none", "Check that this is MILES' table.")
+    return names
+
+
+def henry_draper(name):
+    """The star's number in the catalogue of Henry Draper, "48682" of HD048682A, and "48682B" of its companion.
+
+    Parameters
+    ----------
+    name : str
+        Name of a star, or of a file that has it in its own; what follows in small letters is no part of it.
+
+    Returns
+    -------
+    str or None
+        None for other names.
+    """
+    found = _HENRY_DRAPER.search(name)
+    return found and found[1] + found[2].replace("A", "")
+
+
+def same_stars(names, others):
+    """Find which of other names are of the same stars, by `henry_draper`.
+
+    Parameters
+    ----------
+    names, others : (n,) and (m,) sequences of str
+
+    Returns
+    -------
+    (n,) int array
+        Rows of the others; -1 where there is none. Of several names of a star the first counts, on both sides.
+    """
+    first = {}
+    for row, name in enumerate(others):
+        first.setdefault(henry_draper(name), row)
+    first.pop(None, None)
+    return np.array([first.pop(henry_draper(name), -1) for name in names], dtype=int)
 
 
 def _library_spectrum(wavelength, flux, name, **about):
