@@ -109,7 +109,9 @@ rule fetch_archive:
 
 rule unpack_release:
     input:
-        archives=lambda w: [f"results/archive/registry/checked/{part.file}" for part in release_parts(w.release)],
+        archives=lambda w: [
+            f"results/archive/registry/checked/{part.file}" for part in release_parts(w.release)
+        ],
         datasets=ancient(fact(config["archives"]["registry"]["datasets"])),
     output:
         files="results/archive/registry/{release}/files.fits",

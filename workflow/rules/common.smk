@@ -118,8 +118,14 @@ def archive_of(file):
 
 def data_of(releases):
     """Licence and citation of what was fetched: for all that is made of it."""
-    rows = [row for row in datasets().values() if row.release in releases] if SOURCE in ("public", "registry") else []
-    return [{name: getattr(row, name) for name in ("release", "dataset", "licence", "citation")} for row in rows]
+    rows = (
+        [row for row in datasets().values() if row.release in releases]
+        if SOURCE in ("public", "registry")
+        else []
+    )
+    return [
+        {name: getattr(row, name) for name in ("release", "dataset", "licence", "citation")} for row in rows
+    ]
 
 
 def data_of_study(w):

@@ -278,6 +278,19 @@ use rule figure_01 as choices_figure with:
         code=code_of("validation", "figures"),
 
 
+use rule choices_figure as line_width_figure with:
+    input:
+        table="results/{study}/validation/line_width.csv",
+    output:
+        **drawn("checks/line_width", "line width", "what the line width does to labels"),
+    log:
+        "logs/{study}/line_width_figure.log",
+    benchmark:
+        "logs/{study}/line_width_figure.tsv"
+    wildcard_constraints:
+        study=CANNON,
+
+
 # The final files of every study. Targets name them all, and not the manifest alone, so that one that was lost is made anew.
 FIGURES = {
     name: expand(
@@ -287,6 +300,7 @@ FIGURES = {
             *(f"figure_{number:02d}" for number in study["figures"]),
             *(NETWORK_FIGURES if study["model"]["kind"] == "network" else []),
             "choices",
+            *(["line_width"] if "line_width" in study else []),
         ],
         kind=["pdf", "png"],
     )
@@ -309,6 +323,7 @@ TABLES = {
             *(["validation/recovery_mock.csv"] if SOURCE == "mock" else []),
             *(NETWORK_TABLES if study["model"]["kind"] == "network" else ["validation/orders.csv"]),
             *(["validation/clusters.csv"] if study["validation"].get("groups") else []),
+            *(["validation/line_width.csv"] if "line_width" in study else []),
             *(["extra_labels.csv"] if "extra_labels" in study else []),
         ],
     )

@@ -251,6 +251,46 @@ rule clusters:
         "../scripts/validate/clusters.py"
 
 
+rule line_width:
+    input:
+        reference=lambda w: f"results/archive/registry/{config['studies'][w.study]['releases']['survey']}/files.fits",
+        survey=lambda w: f"results/archive/registry/{config['studies'][w.study]['line_width']['release']}/files.fits",
+        windows=windows_of,
+    output:
+        table=report(
+            "results/{study}/validation/line_width.csv",
+            caption="../report/checks/line_width.rst",
+            category="{study}",
+            subcategory="tables",
+            labels={"table": "line width"},
+        ),
+        windows="results/{study}/validation/line_width_windows.csv",
+    log:
+        "logs/{study}/line_width.log",
+    benchmark:
+        "logs/{study}/line_width.tsv"
+    wildcard_constraints:
+        study=CANNON,
+    priority: BY_STUDY
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        labels=lambda w: list(config["studies"][w.study]["labels"]),
+        grid=lambda w: config["studies"][w.study]["line_width"]["grid"],
+        teff=lambda w: config["studies"][w.study]["line_width"]["teff"],
+        preparation=lambda w: {**PREPARATION[w.study], "assumed_snr": 100.0},
+        seed=config["seed"],
+        code=code_of("spectra", "models", "validation"),
+    message:
+        "{wildcards.study}: what the line width does to labels"
+    script:
+        "../scripts/validate/line_width.py"
+
+
 rule choices:
     input:
         fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),

@@ -21,6 +21,7 @@ from labeltransfer.spectra.prepare import prepare, read_noise, settings_from
 from labeltransfer.spectra.store import read_stores, write_store
 from labeltransfer.validation.assembly import Judgement, Stars, catalogue_blocks
 from labeltransfer.validation.calibration import Calibration
+from tests.unit.validation import two_libraries
 
 DISTANCE = {"scale": {"teff": 100.0}, "neighbours": 2, "form": "root", "cut": 2.5, "sample": 2}
 SHARP = Calibration(1.0, 0.0, 0.0, 1e6, 0.0, 0.0, 100, 1.0, True)
@@ -367,3 +368,55 @@ def test_what_the_paper_printed_is_measured_here(script, measured_inputs, tmp_pa
 
 def test_mock_releases_are_named_after_the_real_ones(script):
     assert mock_release("lamost-dr2") == "dr2"
+
+
+# Two libraries.
+
+
+def test_two_libraries_are_compared_by_their_files(script, tmp_path):
+    n, n_same = 60, 4
+    labels = two_libraries.stars(n, np.random.default_rng(4))
+    labels[n - 1, 0] = 9000.0  # beyond the range of the models
+    stars = [
+        "#MILES Teff log g [Fe/H]",
+        *(f"{i + 1:04d} {t:.1f} {g:.3f} {f:.3f}" for i, (t, g, f) in enumerate(labels)),
+    ]
+    (tmp_path / "labels.db").write_text("\n".join(stars))
+    names = [f"HD{100 + i:06d}".ljust(23) + f"{i + 1:04d}" for i in range(n)]
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    miles = [tmp_path / f"MILES_res2.50_star_m{i + 1:04d}V.fits" for i in range(n)]
+    stelib = [tmp_path / f"STELIB_v3.2_HD{100 + i:06d}.fits" for i in [*range(n_same), n - 1, 500]]
+    for path, one in zip(miles, labels, strict=True):
+        two_libraries.library_file(path, one, two_libraries.SHARP, FWHM=two_libraries.SHARP)
+    for path, one in zip(stelib, labels, strict=False):
+        two_libraries.library_file(path, one, 3.4, 30.0, OBJECT=path.stem[-8:])
+    for name, paths in (("reference", miles), ("survey", stelib)):
+        ledger = Table({"spectrum_id": [path.stem for path in paths], "path": [str(path) for path in paths]})
+        ledger["status"] = ["ok"] * len(paths)
+        if name == "reference":
+            ledger.add_row(["gone", str(tmp_path / "gone.fits"), "failed"])
+        write_table(ledger, tmp_path / f"{name}.fits")
+    compare = step(
+        {
+            "reference": tmp_path / "reference.fits",
+            "survey": tmp_path / "survey.fits",
+            "labels": tmp_path / "labels.db",
+            "names": tmp_path / "names.txt",
+            "windows": [],
+        },
+        {"table": tmp_path / "table.csv", "windows": tmp_path / "windows.csv"},
+        grid=GRID | {"lower": 4700.0, "upper": 5300.0},
+        preparation={**PREPARATION, "assumed_snr": 100.0},
+        labels=["teff", "logg", "fe_h"],
+        teff=[4000.0, 7000.0],
+        seed=0,
+    )
+    script("validate/line_width").main(compare)
+    table, windows = pd.read_csv(tmp_path / "table.csv"), pd.read_csv(tmp_path / "windows.csv")
+    assert len(table) == 2 * 6 * 3 * 2
+    assert (table["n"] == n_same).all()
+    metals = table[(table["label"] == "fe_h") & (table["against"] == "spectrum")]
+    bias = metals.groupby("step")["bias"].apply(lambda values: values.abs().max())
+    assert bias["velocity and width"] < 0.02 < bias["as it is"]
+    np.testing.assert_allclose(windows["velocity"], 30.0, atol=3.0)
+    np.testing.assert_allclose(windows["fwhm"], 3.4, rtol=0.05)

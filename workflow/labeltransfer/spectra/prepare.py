@@ -50,7 +50,7 @@ class Settings(NamedTuple):
     assumed_snr : float or None
         S/N of every pixel of spectra of which no errors are known; None leaves them out.
     snr_band : (float, float) or None
-        Rest wavelengths [Angstrom] over which `snr_g` is taken; None where the survey has no such band.
+        Rest wavelengths [Angstrom] over which `snr_g` is taken; None for the whole grid.
     """
 
     grid: np.ndarray
@@ -194,9 +194,9 @@ def signal_to_noise(flux, ivar, wavelength=None, band=None):
 
 
 def band_snr(flux, ivar, settings):
-    """`signal_to_noise` in the band of the settings; NaN (n_star,) where they have none."""
+    """`signal_to_noise` in the band of the settings, over the whole grid where they have none."""
     if settings.snr_band is None:
-        return np.full(len(flux), np.nan)
+        return signal_to_noise(flux, ivar)
     return signal_to_noise(flux, ivar, settings.grid, settings.snr_band)
 
 

@@ -21,11 +21,15 @@ from labeltransfer.surveys.base import ReferenceSurvey, Spectrum, Survey
 from labeltransfer.surveys.label_tables import named_labels
 
 WAVELENGTH_RANGE = (2500.0, 12000.0)
+MIDDLE = 5500.0  # Angstrom, at which R of a spectrum with lines of one FWHM is given
 _NO_LABEL = (
     99.0  # MILES: 99.99 and 99999 stand for a label that nobody knows; no star has such log g or [Fe/H]
 )
 _HOTTEST = 90000.0
 _MILES_NAME = re.compile(r"m(\d{4})V\.fits")
+_HENRY_DRAPER = re.compile(r"HD\s*0*(\d+)\s*([A-Z]?)(?![A-Z\d])")
+# Columns of the table of MILES' names: the name may have blanks and digits in it.
+_NAME, _NUMBER = slice(0, 18), slice(18, 30)
 
 
 def read_miles(path):
@@ -54,7 +58,7 @@ def read_miles(path):
             path, "no identifier", "a name like star_m0001V.fits", "another", "Give it its own name back."
         )
     width = fitsfile.number(header, "FWHM")
-    return _library_spectrum(wavelength, flux, number[1], resolution=5500.0 / width if width > 0 else np.nan)
+    return _library_spectrum(wavelength, flux, number[1], resolution=MIDDLE / width if width > 0 else np.nan)
 
 
 def read_stelib(path):
@@ -126,6 +130,70 @@ def read_miles_catalog(path, labels, errors=None, sentinels=SENTINELS):
     columns = {name: table[chosen[theirs]].data for name, theirs in labels.items()}
     reference, again = named_labels(table["id"], columns, source=os.path.basename(os.fspath(path)))
     return reference, vstack([rejected, again], metadata_conflicts="silent")
+
+
+def read_miles_names(path):
+    """Names of the stars of MILES.
+
+    Parameters
+    ----------
+    path : path
+        Text of fixed columns, ``paramsMILES_v9.1.txt``: name of the star, its number, and other things.
+
+    Returns
+    -------
+    dict of str to str
+        Id as in the table of labels ("0001") -> name.
+
+    Raises
+    ------
+    ArchiveError
+        'unknown layout' where no line is of a star.
+    """
+    names = {}
+    for line in read_bytes(path).decode("utf-8", "replace").splitlines():
+        number = re.search(r"\b\d{4}\b", line[_NUMBER])
+        if number and line[_NAME].strip():
+            names[number[0]] = line[_NAME].strip()
+    if not names:
+        raise refusal(path, "unknown layout", "name and number", "none", "Check that this is MILES' table.")
+    return names
+
+
+def henry_draper(name):
+    """The star's number in the catalogue of Henry Draper, "48682" of HD048682A, and "48682B" of its companion.
+
+    Parameters
+    ----------
+    name : str
+        Name of a star, or of a file that has it in its own; what follows in small letters is no part of it.
+
+    Returns
+    -------
+    str or None
+        None for other names.
+    """
+    found = _HENRY_DRAPER.search(name)
+    return found and found[1] + found[2].replace("A", "")
+
+
+def same_stars(names, others):
+    """Find which of other names are of the same stars, by `henry_draper`.
+
+    Parameters
+    ----------
+    names, others : (n,) and (m,) sequences of str
+
+    Returns
+    -------
+    (n,) int array
+        Rows of the others; -1 where there is none. Of several names of a star the first counts, on both sides.
+    """
+    first = {}
+    for row, name in enumerate(others):
+        first.setdefault(henry_draper(name), row)
+    first.pop(None, None)
+    return np.array([first.pop(henry_draper(name), -1) for name in names], dtype=int)
 
 
 def _library_spectrum(wavelength, flux, name, **about):

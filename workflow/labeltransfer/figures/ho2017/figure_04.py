@@ -25,6 +25,8 @@ from labeltransfer.models.files import load_model
 #: Typical errors of the labels (Holtzman et al. 2015), and 1 mag of A_K: they scale the coefficients.
 LABEL_STEPS = {"teff": 91.5, "logg": 0.11, "fe_h": 0.05, "alpha_m": 0.05, "a_k": 1.0}
 
+_STEPS_BY_UNIT = {"K": 91.5, "dex": 0.05}  # of labels that the paper does not have
+
 PAPER_RANGE = (3905.0, 9000.0)  # [Angstrom]
 
 FEATURE_NAMES = {
@@ -192,7 +194,8 @@ def from_files(files, settings):
     """Draw figure 4 of a run from its `model` and the tables of `features` and `dibs`."""
     model = load_model(files["model"])
     names = model.label_names
-    steps = {name: LABEL_STEPS[name] for name in names}
+    units = {name: about["unit"] for name, about in settings["study"]["labels"].items()}
+    steps = {name: LABEL_STEPS.get(name, _STEPS_BY_UNIT.get(units.get(name), 1.0)) for name in names}
     coefficients = linear_coefficients(model, steps)
     return draw(
         model.wavelength,
