@@ -122,8 +122,9 @@ def reference_columns(observed, pairs, star, labels, pipeline, group=None):
         stars[f"{name}_pipeline"] = observed[column]
     if group is not None:
         if group not in pairs.colnames:
+            known = ", ".join(pairs.colnames)
             raise ValueError(
-                f"validation.groups: no column {group!r} of the reference catalogue; there are {', '.join(pairs.colnames)}"
+                f"validation.groups: no column {group!r} of the reference catalogue; there are {known}"
             )
         stars["group"] = pairs[group].astype(str)
     return stars
