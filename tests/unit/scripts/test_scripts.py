@@ -381,27 +381,29 @@ def test_two_libraries_are_compared_by_their_files(script, tmp_path):
         "#MILES Teff log g [Fe/H]",
         *(f"{i + 1:04d} {t:.1f} {g:.3f} {f:.3f}" for i, (t, g, f) in enumerate(labels)),
     ]
-    (tmp_path / "labels.db").write_text("\n".join(stars))
     names = [f"HD{100 + i:06d}".ljust(23) + f"{i + 1:04d}" for i in range(n)]
-    (tmp_path / "names.txt").write_text("\n".join(names))
-    miles = [tmp_path / f"MILES_res2.50_star_m{i + 1:04d}V.fits" for i in range(n)]
-    stelib = [tmp_path / f"STELIB_v3.2_HD{100 + i:06d}.fits" for i in [*range(n_same), n - 1, 500]]
-    for path, one in zip(miles, labels, strict=True):
+    miles = [f"MILES_res2.50_star_m{i + 1:04d}V.fits" for i in range(n)]
+    stelib = [f"STELIB_v3.2_HD{100 + i:06d}.fits" for i in [*range(n_same), n - 1, 500]]
+    for release, parts in (
+        ("reference", {"spectra": [*miles, "gone.fits"], "labels": ["labels.db"], "names": ["names.txt"]}),
+        ("survey", {"spectra": stelib}),
+    ):
+        rows = [(kind, file) for kind, files in parts.items() for file in files]
+        for kind in parts:
+            (tmp_path / release / kind).mkdir(parents=True)
+        write_table(Table(rows=rows, names=("dataset", "file")), tmp_path / release / "files.fits")
+    (tmp_path / "reference" / "labels" / "labels.db").write_text("\n".join(stars))
+    (tmp_path / "reference" / "names" / "names.txt").write_text("\n".join(names))
+    for name, one in zip(miles, labels, strict=True):
+        path = tmp_path / "reference" / "spectra" / name
         two_libraries.library_file(path, one, two_libraries.SHARP, FWHM=two_libraries.SHARP)
-    for path, one in zip(stelib, labels, strict=False):
+    for name, one in zip(stelib, labels, strict=False):
+        path = tmp_path / "survey" / "spectra" / name
         two_libraries.library_file(path, one, 3.4, 30.0, OBJECT=path.stem[-8:])
-    for name, paths in (("reference", miles), ("survey", stelib)):
-        ledger = Table({"spectrum_id": [path.stem for path in paths], "path": [str(path) for path in paths]})
-        ledger["status"] = ["ok"] * len(paths)
-        if name == "reference":
-            ledger.add_row(["gone", str(tmp_path / "gone.fits"), "failed"])
-        write_table(ledger, tmp_path / f"{name}.fits")
     compare = step(
         {
-            "reference": tmp_path / "reference.fits",
-            "survey": tmp_path / "survey.fits",
-            "labels": tmp_path / "labels.db",
-            "names": tmp_path / "names.txt",
+            "reference": tmp_path / "reference" / "files.fits",
+            "survey": tmp_path / "survey" / "files.fits",
             "windows": [],
         },
         {"table": tmp_path / "table.csv", "windows": tmp_path / "windows.csv"},
