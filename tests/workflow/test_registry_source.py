@@ -32,7 +32,10 @@ def git_blob(path):
 @pytest.fixture(scope="module")
 def served(small_run, tmp_path_factory):
     """What the authors' tutorial has, made up from the mock: an archive of spectra and a table of their labels."""
-    folder, mock = tmp_path_factory.mktemp("tutorial"), small_run / "results" / "archive" / "mock" / "lamost-dr2"
+    folder, mock = (
+        tmp_path_factory.mktemp("tutorial"),
+        small_run / "results" / "archive" / "mock" / "lamost-dr2",
+    )
     truth = read_table(mock / "truth_mock.fits")
     good = truth[(truth["defect"] == "none") & (truth["logg"] < 3.5) & (truth["snr"] > 30)]
     _, first = np.unique(good["star"], return_index=True)

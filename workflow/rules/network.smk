@@ -167,6 +167,7 @@ rule network:
 rule quadratic:
     input:
         training="results/{study}/models/training.h5",
+        clip="results/{study}/models/reference_clip.fits",
     output:
         model="results/{study}/models/quadratic.h5",
     log:

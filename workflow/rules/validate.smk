@@ -375,6 +375,7 @@ rule published:
     params:
         source=SOURCE,
         paper=lambda w: config["studies"][w.study]["paper"],
+        tutorial=lambda w: config["studies"][w.study]["releases"]["survey"] == "lamost-tutorial",
         labels=lambda w: config["studies"][w.study]["labels"],
         min_snr=lambda w: config["studies"][w.study]["validation"]["min_snr"],
         code=code_of("models", "validation"),

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeltransfer.catalogs.rows import among, index_ids, rows_of, text_bytes
+from labeltransfer.catalogs.rows import among, index_ids, rows_of, text_bytes, used_errors
 
 
 def test_rows_are_found_in_the_order_asked_for():
@@ -56,3 +57,12 @@ def test_any_ids_are_found_again(ids, data):
     wanted = data.draw(st.lists(st.sampled_from(ids), max_size=20)) if ids else []
     rows = rows_of(np.array(ids, dtype=object), np.array(wanted, dtype=object))
     assert [ids[row] for row in rows] == wanted
+
+
+def test_errors_are_used_where_the_stars_bear_them_out():
+    stars = Table({"teff_err": [50.0, np.nan], "logg_err": [0.1, 0.2]})
+    clip = Table(meta={"errors_borne_out": ["teff", "fe_h"]})
+    names = ("teff", "logg", "fe_h")
+    found = used_errors(stars, names, {"errors_in_labels": "stated"}, clip)
+    np.testing.assert_array_equal(found, [[50.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    assert not used_errors(stars, names, {"errors_in_labels": "none"}, clip).any()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from labeltransfer.models.cannon import train
-from labeltransfer.models.clip import self_clip, train_with_clip
+from labeltransfer.models.clip import borne_out, self_clip, train_with_clip
 from tests.unit.models.cannon.stars import NAMES, mock_model, mock_stars
 
 
@@ -37,3 +37,15 @@ def test_training_with_the_clip_removes_wrong_labels(rng):
     np.testing.assert_array_equal(keep, self_clip(labels, first.labels))
     again = train_on(keep)
     assert model.theta.tobytes() == again.theta.tobytes()
+
+
+def test_errors_that_exceed_all_scatter_are_not_borne_out(rng):
+    labels = rng.standard_normal((400, 3))
+    out = labels + [0.1, 0.1, 0.1] * rng.standard_normal(labels.shape)
+    out[0] = np.nan  # a star without labels
+    out[1] += 50.0  # and an outlier, which is no scatter
+    errors = np.full((400, 3), [0.05, 0.2, 0.0])
+    assert borne_out(labels, out, errors).tolist() == [True, False, True]
+    # Of the stars that have errors.
+    errors[:200] = 0.0
+    assert borne_out(labels, out, errors).tolist() == [True, False, True]

@@ -22,7 +22,9 @@ def table(tmp_path):
 
 
 def test_rows_are_labels_or_have_reasons(table):
-    reference, rejected = read_label_table(table, {"teff": "T"}, {"teff": "eT"}, id_column="name", snr_column="s/n")
+    reference, rejected = read_label_table(
+        table, {"teff": "T"}, {"teff": "eT"}, id_column="name", snr_column="s/n"
+    )
     assert list(reference["reference_id"]) == ["a.fits", "b.fits"]
     np.testing.assert_array_equal(reference["teff"], [5000, np.nan])
     np.testing.assert_array_equal(reference["teff_err"], [50, np.nan])

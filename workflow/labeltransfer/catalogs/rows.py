@@ -143,3 +143,21 @@ def label_errors(stars, names):
         for name in names
     ]
     return np.nan_to_num(np.column_stack(errors))
+
+
+def used_errors(stars, names, model, clip):
+    """Errors (n, k) of labels that training takes into account.
+
+    Parameters
+    ----------
+    stars : Table
+        As for `label_errors`.
+    names : sequence of str
+    model : mapping
+        Settings of the model: zeros unless its `errors_in_labels` is "stated".
+    clip : Table
+        Of the training, whose `meta` says for which labels the stars bear the stated errors out
+        (`labeltransfer.models.clip.borne_out`).
+    """
+    borne_out = [name in clip.meta["errors_borne_out"] for name in names]
+    return label_errors(stars, names) * borne_out * (model["errors_in_labels"] == "stated")

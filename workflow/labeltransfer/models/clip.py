@@ -4,6 +4,8 @@ import numpy as np
 
 from labeltransfer.models.starts import spread_starts
 
+_FROM_MAD = 1.4826  # a Gaussian's standard deviation, of its median absolute deviation
+
 
 def self_clip(labels_in, labels_out, n_sigma=4.0):
     """Reference stars that the model gives back (Ho et al. 2017, section 3.1).
@@ -29,6 +31,35 @@ def self_clip(labels_in, labels_out, n_sigma=4.0):
         scatter = difference[known].std(axis=0)
         keep[known] = (np.abs(difference[known]) <= n_sigma * scatter).all(axis=1)
     return keep
+
+
+def borne_out(labels_in, labels_out, errors):
+    """Which labels' stated errors the stars bear out.
+
+    What a model gives back, its own errors included, differs from the reference labels by no less than these are off.
+    Where the stated errors are larger than that difference they are not the errors of these labels: APOGEE's of DR10
+    are twice as large as all that separates them from the spectra, and a model that believed them would be worse by
+    two thirds (docs/methods.md).
+
+    Parameters
+    ----------
+    labels_in, labels_out : (n, k) arrays
+        Reference labels, and those from a model that takes them as they are.
+    errors : (n, k) array
+        Stated; 0 where there is none.
+
+    Returns
+    -------
+    (k,) bool array
+        False for a label whose mean square error exceeds the square of the robust scatter (1.4826 MAD).
+    """
+    difference = np.asarray(labels_out, dtype=float) - np.asarray(labels_in, dtype=float)
+    difference = difference[np.isfinite(difference).all(axis=1)]
+    scatter = _FROM_MAD * np.median(np.abs(difference - np.median(difference, axis=0)), axis=0)
+    stated = np.array(
+        [np.mean(column[column > 0] ** 2) if (column > 0).any() else 0.0 for column in errors.T]
+    )
+    return stated <= scatter**2
 
 
 def train_with_clip(train, flux, ivar, labels, *, n_sigma=4.0, starts=None, threads=1):

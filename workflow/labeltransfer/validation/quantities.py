@@ -40,6 +40,8 @@ class CannonRun(NamedTuple):
         Of the model.
     held_out : Table or None
         The cross-validation.
+    tutorial : bool
+        Whether the stars are those of the authors' tutorial.
     """
 
     comparison: Table
@@ -49,6 +51,7 @@ class CannonRun(NamedTuple):
     separation: np.ndarray
     n_pix: int
     held_out: Table | None = None
+    tutorial: bool = False
 
 
 class NetworkRun(NamedTuple):
@@ -109,6 +112,10 @@ def cannon_quantities(wanted, run, names, min_snr):
     }
     if "a_k_apogee" in comparison.colnames:
         found["a_k_reach", ""] = np.max(comparison["a_k_apogee"])
+    if run.tutorial:
+        test, trained = (np.asarray(run.held_out[column]) for column in ("in_test_20", "trained"))
+        found["tutorial_training_stars", ""] = np.count_nonzero(~test & trained)
+        found["tutorial_test_stars", ""] = np.count_nonzero(test & trained)
     for name in names:
         for quantity, value in _label_quantities(run, name, min_snr).items():
             found[quantity, name] = value
@@ -155,6 +162,10 @@ def _label_quantities(run, name, min_snr):
         if f"{name}_{column}" in comparison.colnames
     }
     found = {"tutorial_bias": _TUTORIAL, "tutorial_scatter": _TUTORIAL}
+    if run.tutorial:
+        tested = run.held_out[np.asarray(run.held_out["in_test_20"] & run.held_out["trained"])]
+        off = np.asarray(tested[f"{name}_split"] - tested[name])[np.asarray(tested["converged_split"])]
+        found["tutorial_bias"], found["tutorial_scatter"] = bias_and_scatter(off)
     found["bias"], found["scatter"] = bias_and_scatter(residuals["cannon"][bright])
     found["bootstrap_error"] = (
         np.median(catalogue[f"{name}_bootstrap"])

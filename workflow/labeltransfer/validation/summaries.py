@@ -40,7 +40,10 @@ def cross_validation_summary(table, names, fitted, min_snr):
         A row for each scheme, S/N and label.
     """
     rows, everyone = [], np.ones(len(table), dtype=bool)
-    schemes = {"fold": ("k-fold", everyone), "split": ("80/20", np.asarray(table["in_test_20"]))}
+    schemes = {
+        "fold": ("k-fold", everyone),
+        "split": (_shares(table["in_test_20"]), np.asarray(table["in_test_20"])),
+    }
     if "group" in table.colnames:
         schemes["group"] = ("whole groups", everyone)
     for scheme, (title, tested) in schemes.items():
@@ -62,6 +65,12 @@ def cross_validation_summary(table, names, fitted, min_snr):
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _shares(test):
+    """A split in words: 80/20 where a fifth of the stars is its test."""
+    percent = round(100 * np.mean(test))
+    return f"{100 - percent}/{percent}"
 
 
 def method_summary(table, pixels, names, fitted):

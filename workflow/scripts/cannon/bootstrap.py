@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labeltransfer.catalogs.rows import label_errors, rows_of
+from labeltransfer.catalogs.rows import rows_of, used_errors
 from labeltransfer.catalogs.splits import bootstrap_rows
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table
@@ -20,7 +20,7 @@ def main(snakemake):
     spectra = read_stores(inputs.stores)
     clip = clip[rows_of(clip["id"], spectra.stars["id"])]
     stars = stars[rows_of(stars["spectrum_id"], spectra.stars["id"])]
-    errors = label_errors(stars, names) * (params.model["errors_in_labels"] == "stated")
+    errors = used_errors(stars, names, params.model, clip)
     trained = np.flatnonzero(clip["trained"])
     labels = np.column_stack([clip[name] for name in names])
     settings = {"labels": params.labels, "model": params.model, "seed": params.seed}

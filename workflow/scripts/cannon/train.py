@@ -8,7 +8,7 @@ from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models.cannon import error_share, options_of, trainer
-from labeltransfer.models.clip import train_with_clip
+from labeltransfer.models.clip import borne_out, train_with_clip
 from labeltransfer.models.files import save_model
 from labeltransfer.models.polynomial import chosen_terms
 from labeltransfer.models.starts import read_starts, spread_starts
@@ -38,14 +38,25 @@ def main(snakemake):
     labels = label_columns(stars, names)
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     settings, threads = params.model, snakemake.threads
-    errors = label_errors(stars, names) * (settings["errors_in_labels"] == "stated")
     options = options_of(settings, names)
-    train_on = trainer(spectra.flux, spectra.ivar, labels, errors, threads=threads, **options)
     how = {"n_sigma": settings["clip"], "starts": starts, "threads": threads}
-    model, keep, first = train_with_clip(train_on, spectra.flux, spectra.ivar, labels, **how)
+
+    def trained_with(errors):
+        train_on = trainer(spectra.flux, spectra.ivar, labels, errors, threads=threads, **options)
+        return train_with_clip(train_on, spectra.flux, spectra.ivar, labels, **how)
+
+    model, keep, first = trained_with(np.zeros(labels.shape))
+    stated = label_errors(stars, names)
+    believed = borne_out(labels[keep], first.labels[keep], stated[keep])
+    borne = [name for name, yes in zip(names, believed, strict=True) if yes]
+    print(f"stated errors of labels that the stars bear out: {', '.join(borne) or 'none'}")
+    errors = stated * believed * (settings["errors_in_labels"] == "stated")
+    if errors.any():
+        model, keep, first = trained_with(errors)
     check(snakemake, stars[keep], {UNREAD: unread, CLIPPED: np.count_nonzero(~keep)})
     print(f"trained on {keep.sum()} of {len(keep)} reference stars; {np.count_nonzero(~keep)} clipped")
     meta = provenance({"labels": params.labels, "model": settings}, list(inputs), params.code)
+    meta["errors_borne_out"] = borne
     if errors.any():
         chosen = chosen_terms(options["order"].terms, names, settings["order"])
         share = error_share(labels[keep], errors[keep], settings["order"], chosen, model.forms)

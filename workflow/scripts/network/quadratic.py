@@ -1,7 +1,8 @@
 """Train the comparison model that is a polynomial, the one of The Cannon."""
 
-from labeltransfer.catalogs.rows import label_columns, label_errors
+from labeltransfer.catalogs.rows import label_columns, rows_of, used_errors
 from labeltransfer.files.provenance import provenance
+from labeltransfer.files.tables import read_table
 from labeltransfer.models.cannon import options_of, train
 from labeltransfer.models.files import save_model
 from labeltransfer.runtime import job
@@ -13,7 +14,8 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     names = tuple(params.labels)
     training = read_stores([inputs.training])
-    errors = label_errors(training.stars, names) * (params.model["errors_in_labels"] == "stated")
+    clip = read_table(inputs.clip)
+    errors = used_errors(clip[rows_of(clip["id"], training.stars["id"])], names, params.model, clip)
     model = train(
         training.flux,
         training.ivar,

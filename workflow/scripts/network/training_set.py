@@ -4,12 +4,12 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.enough import CLIPPED, UNREAD, check_network
-from labeltransfer.catalogs.rows import label_columns, rows_of
+from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
 from labeltransfer.catalogs.splits import TEST, UNUSED, clip_reason, divide
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
 from labeltransfer.models import cannon
-from labeltransfer.models.clip import train_with_clip
+from labeltransfer.models.clip import borne_out, train_with_clip
 from labeltransfer.runtime import blamed_on, job
 from labeltransfer.spectra.store import read_stores, write_store
 
@@ -41,7 +41,8 @@ def main(snakemake):
     def linear(keep):
         return cannon.train(flux[keep], ivar[keep], given[keep], **how)
 
-    _, keep, _ = train_with_clip(linear, flux, ivar, given, n_sigma=n_sigma, threads=snakemake.threads)
+    _, keep, first = train_with_clip(linear, flux, ivar, given, n_sigma=n_sigma, threads=snakemake.threads)
+    believed = borne_out(given[keep], first.labels[keep], label_errors(stars, names)[rows][keep])
     train[rows[~keep]] = False
     reason[rows[~keep]] = clip_reason(n_sigma)
     check(snakemake, reason, {UNREAD: unread, CLIPPED: np.count_nonzero(~keep)})
@@ -50,6 +51,7 @@ def main(snakemake):
 
     settings = {"labels": params.labels, "network": params.network, "clip": n_sigma}
     meta = provenance(settings, list(inputs), params.code)
+    meta["errors_borne_out"] = [name for name, yes in zip(names, believed, strict=True) if yes]
     table = Table({"id": spectra.stars["id"], "trained": train, "reason": reason, "snr": snr})
     for number, name in enumerate(names):
         table[name] = labels[:, number]

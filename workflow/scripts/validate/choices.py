@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.table import Table, vstack
 
-from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
+from labeltransfer.catalogs.rows import label_columns, rows_of, used_errors
 from labeltransfer.catalogs.splits import TEST, k_folds
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.places import located, prefix_of
@@ -28,7 +28,8 @@ def main(snakemake):
     fetched = fetched[rows_of(fetched["spectrum_id"], clip["id"])]
     paths = [str(located(name, prefix_of(inputs.fetched[0]))) for name in fetched["path"]]
 
-    labels, errors = label_columns(stars, names), label_errors(stars, names)
+    labels = label_columns(stars, names)
+    errors = used_errors(stars, names, {"errors_in_labels": "stated"}, clip)
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     fold = k_folds(stars["star"], params.validation["folds"], params.seed)
     trained = np.asarray(clip["trained"])

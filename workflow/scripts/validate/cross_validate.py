@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from labeltransfer.catalogs.enough import check_training_parts
-from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
+from labeltransfer.catalogs.rows import label_columns, rows_of, used_errors
 from labeltransfer.catalogs.splits import group_folds, k_folds, train_test_split
 from labeltransfer.files.provenance import provenance
 from labeltransfer.files.tables import read_table, write_table
@@ -40,7 +40,7 @@ def main(snakemake):
         check_training_parts(parts, {"labels": names, "model": model}, f"studies.{snakemake.wildcards.study}")
     table = Table({"id": ids, "trained": trainable, "fold": fold, "in_test_20": split})
     table["snr"], table["snr_g"] = spectra.stars["snr"], spectra.stars["snr_g"]
-    errors = label_errors(stars, names) * (model["errors_in_labels"] == "stated")
+    errors = used_errors(stars, names, model, clip)
     train = cannon.trainer(
         spectra.flux, spectra.ivar, labels, errors, **cannon.options_of(model, names), threads=threads
     )

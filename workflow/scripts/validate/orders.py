@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from labeltransfer.catalogs.rows import label_columns, label_errors, rows_of
+from labeltransfer.catalogs.rows import label_columns, rows_of, used_errors
 from labeltransfer.catalogs.splits import k_folds
 from labeltransfer.files.csvfile import write_csv
 from labeltransfer.files.tables import read_table
@@ -23,7 +23,7 @@ def main(snakemake):
     ids = spectra.stars["id"]
     stars, trained = stars[rows_of(stars["spectrum_id"], ids)], clip["trained"][rows_of(clip["id"], ids)]
     labels = label_columns(stars, names)
-    errors = label_errors(stars, names) * (settings["errors_in_labels"] == "stated")
+    errors = used_errors(stars, names, settings, clip)
     starts = read_starts(inputs.starts, names, labels) if inputs.starts else spread_starts(labels)
     fold = k_folds(stars["star"], params.folds, params.seed)
     tests = [fold == number for number in np.unique(fold)]

@@ -29,6 +29,7 @@ def main(snakemake):
         matches["separation"],
         len(load_model(inputs.model).wavelength),
         read_table(inputs.cross_validation),
+        params.tutorial,
     )
     wanted = wanted_of(published)
     if params.paper == "ness2015":

@@ -13,3 +13,9 @@ def test_figure_02_breaks_the_line_at_detector_gaps_and_prints_labels():
     assert "no spectrum" in words(
         figure_02.draw(mock_spectra()._replace(apogee_wavelength=None, apogee_flux=None), "mock")
     )
+
+
+def test_a_survey_alone_has_no_panel_for_another_one():
+    figure = figure_02.draw(mock_spectra(), "registry", star="0001", survey="MILES", alone=True)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["MILES flux,\nrelative", "MILES flux,\nnormalised"]
+    assert figure.axes[0].get_title() == "0001"

@@ -5,6 +5,7 @@ from labeltransfer.files.tables import read_table
 LABELS = ("teff", "logg", "fe_h", "alpha_m", "a_k")
 PIPELINE_LABELS = ("teff", "logg", "fe_h")
 KIEL = ["teff", "logg"]
+_PAPERS = {"ness2015": "Ness et al. 2015", "ho2017": "APOGEE"}  # whose tables of labels are named after them
 
 #: Frames of the published figures: range of each label, and ranges of its Kiel diagrams.
 LABEL_RANGES = {
@@ -31,7 +32,8 @@ def reference_set(files):
 
 def reference_name(settings):
     """What the reference survey is called in the figures: APOGEE for apogee-dr12."""
-    return settings["study"]["releases"]["reference"].split("-")[0].upper()
+    name = settings["study"]["releases"]["reference"].split("-")[0]
+    return _PAPERS.get(name, name.upper())
 
 
 def survey_name(settings):

@@ -49,7 +49,7 @@ class StarSpectra(NamedTuple):
 
 
 @use_style()
-def draw(spectra, archive_kind, *, star="", labels=None, survey="LAMOST"):
+def draw(spectra, archive_kind, *, star="", labels=None, survey="LAMOST", alone=False):
     """Draw figure 2.
 
     Parameters
@@ -62,6 +62,8 @@ def draw(spectra, archive_kind, *, star="", labels=None, survey="LAMOST"):
         Reference labels of the star by name, printed in the first panel.
     survey : str
         What the survey is called.
+    alone : bool
+        Whether there is no reference survey's spectrum to look for, and no panel for it.
 
     Returns
     -------
@@ -74,10 +76,13 @@ def draw(spectra, archive_kind, *, star="", labels=None, survey="LAMOST"):
         If arrays of one spectrum differ in shape, or for an unknown archive kind.
     """
     spectra = _checked(spectra)
-    figure = new_figure(PAGE_WIDTH, 5.6)
-    top, middle, bottom = figure.subplots(3, 1)
-    top.set_title(", ".join([star] * bool(star) + label_words(labels)) or "reference star")
-    _show_spectrum(top, spectra.apogee_wavelength, spectra.apogee_flux, "APOGEE, normalised")
+    figure = new_figure(PAGE_WIDTH, 3.8 if alone else 5.6)
+    *top, middle, bottom = figure.subplots(2 if alone else 3, 1)
+    title = ", ".join([star] * bool(star) + label_words(labels)) or "reference star"
+    [*top, middle][0].set_title(title)
+    for axes in top:
+        _show_spectrum(axes, spectra.apogee_wavelength, spectra.apogee_flux, "APOGEE, normalised")
+        axes.set_ylabel("APOGEE flux,\nnormalised")
     _show_spectrum(middle, spectra.wavelength, spectra.flux, survey)
     _show_spectrum(bottom, spectra.grid_wavelength, spectra.normalised_flux, f"{survey}, normalised")
     if np.isfinite(spectra.pseudo_continuum).any():
@@ -95,7 +100,6 @@ def draw(spectra, archive_kind, *, star="", labels=None, survey="LAMOST"):
     if covered:
         for axes in (middle, bottom):
             axes.set_xlim(min(x.min() for x in covered), max(x.max() for x in covered))
-    top.set_ylabel("APOGEE flux,\nnormalised")
     middle.set_ylabel(f"{survey} flux,\nrelative")
     middle.legend(loc="lower center", ncols=2)
     bottom.set_ylabel(f"{survey} flux,\nnormalised")
@@ -144,6 +148,8 @@ def from_files(files, settings):
     )
     flux, ivar = on_grid(raw, preparation)
     normalised, weight, continuum = normalise(flux[None], ivar[None], preparation.kernel)
+    if preparation.kernel.fit == "published":
+        continuum[:] = np.nan  # the survey has taken its own out
     # The pseudo-continuum is known in the rest frame of the star, the raw spectrum is shown as observed.
     raw = in_vacuum(raw)
     observed_grid = preparation.grid * (1 + to_rest(raw))
@@ -157,5 +163,6 @@ def from_files(files, settings):
         normalised_flux=np.where(weight[0] > 0, normalised[0], np.nan),
     )
     labels = {name: float(row[name]) for name in settings["study"]["labels"]}
-    names = {"star": str(row["reference_id"]), "survey": survey_name(settings)}
-    return draw(spectra, settings["source"], labels=labels, **names)
+    about = {"star": str(row["reference_id"]), "survey": survey_name(settings)}
+    about["alone"] = settings["source"] in ("local", "registry")
+    return draw(spectra, settings["source"], labels=labels, **about)

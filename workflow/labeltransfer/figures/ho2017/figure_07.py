@@ -164,9 +164,12 @@ def _median_in_bins(x, values, centres, min_count=10):
 def from_files(files, settings):
     """Draw figure 7 of a run from its `comparison`."""
     labels = usable_labels(settings)
+    # Other surveys' errors are not those of LAMOST DR2.
+    factor = 3.0 if settings["study"]["paper"] == "ho2017" else 1.0
     return draw(
         reference_set(files),
         settings["source"],
+        snr_factor=factor,
         labels=labels,
         pipeline_labels=[name for name in labels if name in settings["study"]["pipeline"]],
         seed=settings["seed"],
