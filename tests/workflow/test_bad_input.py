@@ -190,10 +190,6 @@ def set_to(row, value):
     return change
 
 
-def without_position(header, data):
-    header["RA"] = header["DEC"] = -9999.0
-
-
 def without_redshift(header, data):
     header["Z"] = -9999.0
 
@@ -204,7 +200,6 @@ BROKEN = {
     "not FITS": lambda path: b"wavelength flux\n3900.0 1.0\n",
     "HTML page instead of a file": lambda path: b"<html><body>404</body></html>",
     "empty file": lambda path: b"",
-    "no position": lambda path: changed(path, without_position),
     "missing redshift": lambda path: changed(path, without_redshift),
     "all pixels bad": lambda path: changed(path, set_to(0, np.nan)),
     "all pixels bad ": lambda path: changed(path, set_to(1, 0.0)),

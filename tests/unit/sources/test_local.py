@@ -15,19 +15,21 @@ def test_scan_lists_every_spectrum_or_says_why_not(folder):
         "dr5/spec-55859-F5902_sp01-005.fits",
         "dr5/spec-55859-F5902_sp01-006.fits",
         "dr9/spec-55859-F5902_sp01-005.fits.gz",
+        "old/nowhere.fits",
         "old/spec-55859-F5902_sp01-007.FITS",
     ]
     assert list(survey["path"]) == list(survey["id"])
-    assert list(survey["spectrum_id"]) == [f"spec-55859-F5902_sp01-00{n}.fits" for n in (5, 6, 5, 7)]
-    assert list(survey["obsid"]) == [101005, 101006, 101005, -1]
-    np.testing.assert_array_equal(survey["ra"], [10.0001, 50, 10, 60])
-    np.testing.assert_array_equal(survey["snrg"], [50, 50, 50, np.nan])
-    np.testing.assert_array_equal(survey["redshift"], [0.0001, np.nan, 0.0001, 0.0001])
+    names = [f"spec-55859-F5902_sp01-00{n}.fits" for n in (5, 6, 5, 7)]
+    assert list(survey["spectrum_id"]) == [*names[:3], "nowhere.fits", names[3]]
+    assert list(survey["obsid"]) == [101005, 101006, 101005, -1, -1]
+    # Labels find a spectrum without a position by its name.
+    np.testing.assert_array_equal(survey["ra"], [10.0001, 50, 10, np.nan, 60])
+    np.testing.assert_array_equal(survey["snrg"], [50, 50, 50, 50, np.nan])
+    np.testing.assert_array_equal(survey["redshift"], [0.0001, np.nan, 0.0001, 0.0001, 0.0001])
     assert set(survey["layout"]) == {"L2"}
     assert np.all(np.isnan(survey["teff"]))
     assert [tuple(row) for row in rejected] == [
         ("old/broken.fits", "survey", "catalogue", "not FITS"),
-        ("old/nowhere.fits", "survey", "catalogue", "no position"),
     ]
 
 
@@ -40,7 +42,7 @@ def test_scan_is_deterministic_and_its_tables_can_be_written(folder, tmp_path, m
         for name in one.colnames:
             np.testing.assert_array_equal(one[name], other[name])
     first[0].write(tmp_path / "survey.fits")
-    assert len(Table.read(tmp_path / "survey.fits")) == 4
+    assert len(Table.read(tmp_path / "survey.fits")) == 5
 
 
 def test_scan_without_spectra(tmp_path):

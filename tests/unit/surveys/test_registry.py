@@ -31,6 +31,22 @@ def test_surveys_are_found_by_their_names_and_by_those_of_their_releases():
         registry.get_reference("lamost")
 
 
+def test_a_module_of_ones_own_is_found_by_its_name(tmp_path, monkeypatch):
+    module = tmp_path / "labeltransfer_dwarfs.py"
+    module.write_text(
+        "from labeltransfer.surveys.base import Survey\nSURVEY = Survey('dwarfs', {}, lambda path: None)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert registry.get_survey("dwarfs-dr1").name == "dwarfs"
+    with pytest.raises(KeyError, match=r"labeltransfer_dwarfs.py has no REFERENCE_SURVEY"):
+        registry.get_reference("dwarfs")
+    # What is made with it is made again when it changes.
+    mark = registry.mark_of("dwarfs-dr1")
+    module.write_text(module.read_text() + "# another\n")
+    assert registry.mark_of("dwarfs-dr1") not in (mark, "")
+    assert registry.mark_of("lamost-dr2") == registry.mark_of("weave") == ""
+
+
 def read_toy(path):
     """Spectra of a survey that publishes text: wavelength, flux and error, in a file with an ending of FITS."""
     try:
@@ -43,9 +59,7 @@ def read_toy(path):
 
 @pytest.fixture
 def toy(monkeypatch):
-    survey = Survey(
-        "toy", {"age": ("Gyr", "age, from the rotation")}, read_toy, iter, lambda name, obsid: None
-    )
+    survey = Survey("toy", {"age": ("Gyr", "age, from the rotation")}, read_toy)
     monkeypatch.setitem(registry.SURVEYS, "toy", survey)
 
 

@@ -279,9 +279,7 @@ def _check_positions(table, label_row, spectra, reason, labels):
     if not far.any():
         return
     said = f"{far.sum()} of {len(rows)} labels are over {FAR:g} arcsec from the spectra that they name"
-    said += (
-        f", by {np.median(apart[far]) / 3600:.3g} deg in the median and up to {apart.max() / 3600:.3g} deg"
-    )
+    said += f", by {np.median(apart[far]) / 3600:.3g} deg in the median and up to {apart[far].max() / 3600:.3g} deg"
     if far.sum() > 0.5 * len(rows):
         cure = "Are the positions in degrees, and the identifiers those of these spectra?"
         raise refusal(
@@ -346,7 +344,8 @@ def _nearest(ra, dec, label_ra, label_dec, radius):
     label_row, separation = np.full(len(ra), -1), np.full(len(ra), np.inf)
     if len(good) and len(ra):
         tree = cKDTree(unit_vectors(label_ra[good], label_dec[good]))
-        chord, index = tree.query(unit_vectors(np.asarray(ra), np.asarray(dec)))
-        separation = np.degrees(2 * np.arcsin(np.clip(chord / 2, 0, 1))) * 3600
-        label_row = np.where(separation <= radius, good[index], -1)
+        here = np.flatnonzero(on_sky(np.asarray(ra), np.asarray(dec)))
+        chord, index = tree.query(unit_vectors(np.asarray(ra)[here], np.asarray(dec)[here]))
+        separation[here] = np.degrees(2 * np.arcsin(np.clip(chord / 2, 0, 1))) * 3600
+        label_row[here] = np.where(separation[here] <= radius, good[index], -1)
     return label_row, separation
