@@ -230,13 +230,15 @@ def test_examples_in_the_documents_are_accepted(root, default, schema_path):
     examples = []
     for path in [root / "README.md", *(root / "config").glob("*"), *(root / "docs").glob("*.md")]:
         if path.is_file():
-            examples += re.findall(r'--config "([a-z_]+)=([^"]+)"', path.read_text())
-            examples += re.findall(r"--config ([a-z_]+)=([^\s`\"]+)", path.read_text())
+            said = path.read_text()
+            examples += re.findall(r'(?:--configfile (\S+) )?--config "([a-z_]+)=([^"]+)"', said)
+            examples += re.findall(r"(?:--configfile (\S+) )?--config ([a-z_]+)=([^\s`\"]+)", said)
     assert len(examples) >= 2
-    for name, text in examples:
+    for file, name, text in examples:
+        below = merged(default, yaml.safe_load((root / file).read_text())) if file else default
         # As Snakemake reads it: everything nested is text.
         value = yaml.load(text.replace("PATH", "path"), Loader=yaml.BaseLoader)
-        validate_config(merged(default, {name: typed(value)}), schema_path)
+        validate_config(merged(below, {name: typed(value)}), schema_path)
 
 
 def test_text_of_the_command_line_gets_the_types_of_yaml():

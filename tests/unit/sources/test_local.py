@@ -21,7 +21,7 @@ def test_scan_lists_every_spectrum_or_says_why_not(folder):
     assert list(survey["path"]) == list(survey["id"])
     names = [f"spec-55859-F5902_sp01-00{n}.fits" for n in (5, 6, 5, 7)]
     assert list(survey["spectrum_id"]) == [*names[:3], "nowhere.fits", names[3]]
-    assert list(survey["obsid"]) == [101005, 101006, 101005, -1, -1]
+    assert list(survey["obsid"]) == [101005, 101006, 101005, 5, -1]
     # Labels find a spectrum without a position by its name.
     np.testing.assert_array_equal(survey["ra"], [10.0001, 50, 10, np.nan, 60])
     np.testing.assert_array_equal(survey["snrg"], [50, 50, 50, 50, np.nan])

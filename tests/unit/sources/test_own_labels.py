@@ -77,7 +77,7 @@ def test_labels_by_position(folder, tmp_path):
     assert len(nearer) == 2
     nearest, _ = join_labels(survey, LabelTables(labels, columns, match="position", radius=0.30))
     assert list(nearest["reference_id"]) == ["row 0"]
-    assert len(survey) == 4
+    assert len(survey) == 5
     # Two labels for one spectrum.
     both = put_labels(tmp_path / "both.csv", "Teff,feh,RA,de\n1,0,60.0001,-30\n2,0,60.00005,-30\n")
     reference, rejected = join_labels(survey, LabelTables(both, columns, match="position"))
