@@ -181,7 +181,8 @@ def unpack(archive, patterns, folder):
                     raise FetchError(f"{archive}: no file {pattern} in it: is it the right version?")
                 chosen |= fitting
             places = {}
-            for name, size in sorted(chosen.items()):
+            # In the order of the archive: a step back in a .tar.gz reads it from the start.
+            for name, size in ((name, size) for name, size in members.items() if name in chosen):
                 target = safe_path(folder, name.rpartition("/")[2])
                 if target in places:
                     raise FetchError(f"{archive}: {name} and {places[target]} have one name")

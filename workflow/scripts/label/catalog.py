@@ -29,7 +29,12 @@ def main(snakemake):
     """Write the catalogue, the ledger, its counts, and the labels of the label-distance sample."""
     inputs, study, outputs = snakemake.input, snakemake.params.study, snakemake.output
     source = snakemake.params.source
-    settings = {"source": source, "study": study, "seed": snakemake.params.seed}
+    settings = {
+        "source": source,
+        "data": snakemake.params.data,
+        "study": study,
+        "seed": snakemake.params.seed,
+    }
     meta = provenance(settings, list(inputs), snakemake.params.code) | {"archive": source}
     columns = [*STAR_COLUMNS, "sample", "sample_only"]
     stars = Stars(
