@@ -126,7 +126,7 @@ def test_spectra_without_errors_get_those_of_an_assumed_snr(rng):
         wavelength, flux, None, 0.0, labeltransfer.default_settings(grid=GRID)
     )
     assert refused[3] == [("0", NO_ERRORS), ("1", NO_ERRORS)]
-    settings = labeltransfer.default_settings(grid=GRID, preparation={"assumed_snr": 50.0})
+    settings = labeltransfer.default_settings(grid=GRID, preparation={"missing_errors": 50.0})
     found = labeltransfer.prepare_arrays(wavelength, flux, None, 0.0, settings)
     assert set(np.unique(found[1])) == {0.0, 2500.0}
     assert list(found[2]["snr"]) == pytest.approx([50, 50], rel=0.03)

@@ -138,6 +138,14 @@ def test_the_typical_noise_is_measured_where_eq_1_weights_by_it(here, tmp_path):
     assert with_it["total"] == without["total"] + 1
 
 
+def test_a_noise_model_is_made_where_missing_errors_follow_from_residuals(here):
+    target = "results/ho2017/models/cannon.h5"
+    with_it = plan(here, target, config=["preparation={missing_errors: residuals}"])
+    without = plan(here, target, config=["preparation={missing_errors: 100}"])
+    assert with_it["residual_noise"] == 1
+    assert with_it["total"] == without["total"] + 1
+
+
 def test_errors_may_be_calibrated_on_repeats(here, tmp_path):
     file = tmp_path / "repeats.yaml"
     file.write_text(yaml.safe_dump({"studies": {"ho2017": {"validation": {"errors_from": "repeats"}}}}))

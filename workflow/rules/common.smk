@@ -178,6 +178,12 @@ def noise_of(w):
     return f"results/{w.study}/spectra/typical_noise.fits" if typical else []
 
 
+def residuals_of(w):
+    """The noise model of spectra without errors, where theirs follow from it."""
+    wanted = PREPARATION[w.study]["missing_errors"] == "residuals"
+    return f"results/{w.study}/spectra/residual_noise.fits" if wanted else []
+
+
 def repeats_set_of(w):
     """Stars that were observed more than once, where errors are calibrated on them."""
     chosen = config["studies"][w.study]["validation"].get("errors_from", "reference") == "repeats"

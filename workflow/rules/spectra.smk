@@ -32,12 +32,45 @@ rule typical_noise:
         "../scripts/spectra/typical_noise.py"
 
 
+rule residual_noise:
+    input:
+        fetched=gather.reference("results/{{study}}/archive/reference/{scatteritem}.fits"),
+        windows=windows_of,
+        fibres=fibres_of,
+        noise=noise_of,
+    output:
+        model="results/{study}/spectra/residual_noise.fits",
+    log:
+        "logs/{study}/residual_noise.log",
+    benchmark:
+        "logs/{study}/residual_noise.tsv"
+    priority: BY_STUDY
+    conda:
+        "../../envs/archive.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        most=1000,
+        survey=lambda w: config["studies"][w.study]["releases"]["survey"],
+        grid=lambda w: GRID[w.study],
+        preparation=lambda w: PREPARATION[w.study],
+        seed=config["seed"],
+        code=code_of("spectra"),
+    message:
+        "{wildcards.study}: the noise of spectra without errors, from what principal components leave of them"
+    script:
+        "../scripts/spectra/residual_noise.py"
+
+
 rule prepare:
     input:
         fetched=fetched_part if SOURCE == "local" else "results/{study}/archive/{role}/{item}.fits",
         windows=windows_of,
         fibres=fibres_of,
         noise=noise_of,
+        residuals=residuals_of,
     output:
         store="results/{study}/spectra/{role}/{item}.h5",
         rejected="results/{study}/spectra/{role}/{item}.rejected.fits",

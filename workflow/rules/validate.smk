@@ -282,7 +282,7 @@ rule line_width:
         labels=lambda w: list(config["studies"][w.study]["labels"]),
         grid=lambda w: config["studies"][w.study]["line_width"]["grid"],
         teff=lambda w: config["studies"][w.study]["line_width"]["teff"],
-        preparation=lambda w: {**PREPARATION[w.study], "assumed_snr": 100.0},
+        preparation=lambda w: {**PREPARATION[w.study], "missing_errors": 100.0},
         seed=config["seed"],
         code=code_of("spectra", "models", "validation"),
     message:

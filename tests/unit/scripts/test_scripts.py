@@ -19,6 +19,8 @@ from labeltransfer.models.files import save_model
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.prepare import prepare, read_noise, settings_from
 from labeltransfer.spectra.store import read_stores, write_store
+from labeltransfer.surveys.libraries import read_miles
+from labeltransfer.surveys.registry import SURVEYS
 from labeltransfer.validation.assembly import Judgement, Stars, catalogue_blocks
 from labeltransfer.validation.calibration import Calibration
 from tests.unit.validation import two_libraries
@@ -191,7 +193,13 @@ def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, roo
     for rows, n_good in ((slice(None), 1), (slice(0, 2), 0)):
         write_table(fetched[rows], tmp_path / "fetched.fits")
         outputs = {"store": tmp_path / "store.h5", "rejected": tmp_path / "rejected.fits"}
-        inputs = {"fetched": tmp_path / "fetched.fits", "windows": [], "fibres": [], "noise": []}
+        inputs = {
+            "fetched": tmp_path / "fetched.fits",
+            "windows": [],
+            "fibres": [],
+            "noise": [],
+            "residuals": [],
+        }
         prepare = step(inputs, outputs, grid=GRID, preparation=PREPARATION, code={})
         main(prepare)
         spectra = read_stores([tmp_path / "store.h5"])
@@ -225,6 +233,7 @@ def test_typical_noise_is_of_the_spectra_that_can_be_read_and_weights_them(scrip
         "windows": [],
         "fibres": [],
         "noise": tmp_path / "noise.fits",
+        "residuals": [],
     }
     outputs = {"store": tmp_path / "store.h5", "rejected": tmp_path / "rejected.fits"}
     script("spectra/prepare").main(step(inputs, outputs, **how))
@@ -237,6 +246,31 @@ def test_typical_noise_is_of_the_spectra_that_can_be_read_and_weights_them(scrip
     np.testing.assert_array_equal(spectra.flux, flux)
     with pytest.raises(ValueError, match=r"noise.fits: of another grid"):
         read_noise(tmp_path / "noise.fits", common_grid(**GRID)[1:])
+
+
+def test_errors_of_spectra_without_any_follow_from_what_components_leave(script, tmp_path, rng, monkeypatch):
+    survey = SURVEYS["lamost"]._replace(read_spectrum=read_miles)
+    monkeypatch.setitem(SURVEYS, "lamost", survey)
+    noise, names = np.array([0.004, 0.02] * 20), [f"{i:04d}" for i in range(40)]
+    for name, one in zip(names, noise, strict=True):
+        hdu = fits.PrimaryHDU(1 + one * rng.standard_normal(900))
+        hdu.header.update({"CRVAL1": 3800.0, "CDELT1": 0.9})
+        hdu.writeto(tmp_path / f"m{name}V.fits")
+    fetched = Table({"spectrum_id": names, "path": [str(tmp_path / f"m{name}V.fits") for name in names]})
+    fetched["status"], fetched["reason"] = "ok", ""
+    write_table(fetched, tmp_path / "fetched.fits")
+    preparation = PREPARATION | {"missing_errors": "residuals", "residual_components": 2}
+    how = {"grid": GRID, "preparation": preparation, "code": {}}
+    inputs = {"fetched": [tmp_path / "fetched.fits"], "windows": [], "fibres": [], "noise": []}
+    outputs = {"model": tmp_path / "model.fits"}
+    script("spectra/residual_noise").main(step(inputs, outputs, most=30, seed=1, **how))
+    inputs |= {"fetched": tmp_path / "fetched.fits", "residuals": outputs["model"]}
+    outputs = {"store": tmp_path / "store.h5", "rejected": tmp_path / "rejected.fits"}
+    script("spectra/prepare").main(step(inputs, outputs, **how))
+    spectra = read_stores([tmp_path / "store.h5"])
+    assert list(spectra.stars["id"]) == names
+    # From 211 pixels of which interpolation leaves half as many.
+    np.testing.assert_allclose(spectra.stars["snr"] * noise, 1, atol=4 / np.sqrt(211))
 
 
 @pytest.mark.parametrize("kind", ["cannon", "bootstrap", "network"])
@@ -408,7 +442,7 @@ def test_two_libraries_are_compared_by_their_files(script, tmp_path):
         },
         {"table": tmp_path / "table.csv", "windows": tmp_path / "windows.csv"},
         grid=GRID | {"lower": 4700.0, "upper": 5300.0},
-        preparation={**PREPARATION, "assumed_snr": 100.0},
+        preparation={**PREPARATION, "missing_errors": 100.0},
         labels=["teff", "logg", "fe_h"],
         teff=[4000.0, 7000.0],
         seed=0,

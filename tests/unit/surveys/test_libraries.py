@@ -64,10 +64,10 @@ def test_stelib_has_its_labels_in_the_header(tmp_path):
 def test_without_errors_a_spectrum_needs_an_assumption(tmp_path):
     spectrum = read_miles(library_file(tmp_path / "m0001V.fits"))
     grid = {"lower": 4000.0, "upper": 6000.0}
-    with pytest.raises(ArchiveError, match=r"no errors, and no preparation\.assumed_snr") as caught:
+    with pytest.raises(ArchiveError, match=r"no errors, and no preparation\.missing_errors") as caught:
         on_grid(spectrum, default_settings(grid))
     assert caught.value.reason == NO_ERRORS
-    settings = default_settings(grid, {"assumed_snr": 80.0})
+    settings = default_settings(grid, {"missing_errors": 80.0})
     flux, ivar = on_grid(spectrum, settings)
     assert (ivar > 0).all()
     np.testing.assert_allclose(

@@ -31,7 +31,7 @@ NOISE = 0.003
 
 @pytest.fixture(scope="module")
 def settings():
-    return default_settings({"lower": 4500.0, "upper": 5500.0}, {"assumed_snr": 100.0})
+    return default_settings({"lower": 4500.0, "upper": 5500.0}, {"missing_errors": 100.0})
 
 
 @pytest.fixture(scope="module")

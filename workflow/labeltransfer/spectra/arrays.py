@@ -17,7 +17,7 @@ def prepare_arrays(wavelength, flux, ivar, redshift, settings, ids=None, **about
         Increasing [Angstrom].
     flux, ivar : (n, n_pix) arrays
         Any units, as long as they go together; a pixel with ivar <= 0 or without a finite value is bad. Without
-        errors ivar may be None, where the settings say what S/N to assume (`assumed_snr`).
+        errors ivar may be None, where the settings say what stands in their place (`missing_errors`).
     redshift : float or (n,) array
         Z of each star.
     settings : Settings

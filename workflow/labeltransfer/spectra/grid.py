@@ -41,3 +41,14 @@ def common_grid(lower=3905.0, upper=9000.0, log_start=LOG_START, step=LOG_STEP, 
         begin = f"10^{log_start}" if start is None else str(start)
         raise ValueError(f"no grid between {lower} and {upper} Angstrom from {begin} on")
     return wavelength
+
+
+def require_grid(found, wavelength, path):
+    """Refuse a file whose wavelengths are not those of the grid, both in Angstrom.
+
+    Raises
+    ------
+    ValueError
+    """
+    if len(found) != len(wavelength) or not np.allclose(found, wavelength, rtol=1e-9, atol=0):
+        raise ValueError(f"{path}: of another grid of wavelengths; delete it and rerun to make it anew")

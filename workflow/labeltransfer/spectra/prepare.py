@@ -10,10 +10,11 @@ from astropy.table import Table
 from labeltransfer.files.errors import ArchiveError
 from labeltransfer.files.tables import read_table
 from labeltransfer.spectra.frame import line_variance, mean_smoothing, pixel_phase, to_common_grid
-from labeltransfer.spectra.grid import common_grid
+from labeltransfer.spectra.grid import common_grid, require_grid
 from labeltransfer.spectra.masks import read_windows, window_mask
 from labeltransfer.spectra.medium import MEDIA, to_vacuum
 from labeltransfer.spectra.normalise import banded_kernel, normalise
+from labeltransfer.spectra.residual_noise import NoiseModel, read_model, residual_ivar
 from labeltransfer.spectra.resolution import Resolution, broaden, excess_width, read_resolution
 from labeltransfer.surveys.base import FRAMES
 from labeltransfer.surveys.registry import get_survey
@@ -47,8 +48,9 @@ class Settings(NamedTuple):
         Whether to mask pixels flagged in all exposures, and in any.
     min_good_fraction : float
         A spectrum with a smaller fraction of good pixels is left out; masked windows count as bad.
-    assumed_snr : float or None
-        S/N of every pixel of spectra of which no errors are known; None leaves them out.
+    missing_errors : float, residual_noise.NoiseModel, "residuals" or None
+        S/N of every pixel of spectra of which no errors are known, or what these follow from, "residuals" where that is
+        not there yet; None leaves them out.
     snr_band : (float, float) or None
         Rest wavelengths [Angstrom] over which `snr_g` is taken; None for the whole grid.
     """
@@ -62,7 +64,7 @@ class Settings(NamedTuple):
     min_good_fraction: float = 0.5
     interpolation: str = "linear"
     resolution: Resolution | None = None
-    assumed_snr: float | None = None
+    missing_errors: float | NoiseModel | str | None = None
     snr_band: tuple | None = G_BAND
 
 
@@ -114,7 +116,7 @@ def on_grid(spectrum, settings):
     Returns
     -------
     flux, ivar : (n_pix,) float64
-        Not yet normalised; without errors, ivar is not zero where a pixel is good.
+        Not yet normalised; without errors, ivar is what noise of size one gives with the rule "propagate".
 
     Raises
     ------
@@ -122,8 +124,8 @@ def on_grid(spectrum, settings):
         With the reason "no errors", "too few good pixels", or "no flux above zero" if the median flux of the good
         pixels is not positive; and those of `in_vacuum`, `to_rest` and `resolution.excess_width`.
     """
-    if spectrum.ivar is None and settings.assumed_snr is None:
-        text = f"{spectrum.spectrum_id}: no errors, and no preparation.assumed_snr in their place"
+    if spectrum.ivar is None and settings.missing_errors is None:
+        text = f"{spectrum.spectrum_id}: no errors, and no preparation.missing_errors in their place"
         raise ArchiveError(text, NO_ERRORS)
     wavelength, redshift = in_vacuum(spectrum).wavelength, to_rest(spectrum)
     bad = np.zeros(len(wavelength), dtype=bool)
@@ -135,19 +137,21 @@ def on_grid(spectrum, settings):
         bad |= spectrum.andmask != 0
     if settings.ormask:
         bad |= spectrum.ormask != 0
-    given = (spectrum.andmask == 0).astype(float) if spectrum.ivar is None else spectrum.ivar
+    given, variance = spectrum.ivar, settings.variance
+    if given is None:
+        given, variance = (spectrum.andmask == 0).astype(float), "propagate"
     flux, ivar = to_common_grid(
         wavelength,
         spectrum.flux,
         np.where(bad, 0.0, given),
         redshift,
         settings.grid,
-        settings.variance,
+        variance,
         settings.interpolation,
     )
     if settings.resolution is not None:
         excess = excess_width(settings.resolution, spectrum, settings.grid)
-        flux, ivar = broaden(flux, ivar, excess, settings.variance)
+        flux, ivar = broaden(flux, ivar, excess, variance)
     ivar[window_mask(settings.grid, settings.windows, "rest")] = 0.0
     good = np.count_nonzero(ivar)
     if good < settings.min_good_fraction * len(ivar):
@@ -292,7 +296,8 @@ def prepared(names, raw, settings):
     kept, reasons = raw.kept, dict(raw.reasons)
     flux, ivar, _ = normalise(raw.flux, raw.ivar, settings.kernel)
     if raw.assumed is not None and raw.assumed.any():
-        ivar[raw.assumed] = np.where(ivar[raw.assumed] > 0, settings.assumed_snr**2, 0.0)
+        weight = np.where(ivar[raw.assumed] > 0, raw.ivar[raw.assumed], 0.0)
+        ivar[raw.assumed] = _errors_instead(flux[raw.assumed], weight, settings)
     snr, snr_g = signal_to_noise(flux, ivar), band_snr(flux, ivar, settings)
     flux, ivar = _single(flux, ivar)
     n_good = np.count_nonzero(ivar, axis=1)
@@ -313,6 +318,16 @@ def prepared(names, raw, settings):
     return flux[enough], ivar[enough], stars[enough], rejected
 
 
+def _errors_instead(flux, weight, settings):
+    """Inverse variance of normalised spectra without errors; their weight is that of noise of size one."""
+    if settings.missing_errors == "residuals":
+        raise ValueError("preparation.missing_errors: 'residuals' need a noise model of such spectra")
+    if not isinstance(settings.missing_errors, NoiseModel):
+        return np.where(weight > 0, settings.missing_errors**2, 0.0)
+    ivar, _ = residual_ivar(flux, weight, settings.missing_errors)
+    return ivar * weight if settings.variance == "propagate" else ivar
+
+
 def _single(flux, ivar):
     """Normalised spectra in float32; a pixel beyond its range is masked."""
     with np.errstate(over="ignore", under="ignore"):
@@ -322,7 +337,7 @@ def _single(flux, ivar):
     return flux, ivar
 
 
-def settings_from(grid, preparation, windows, fibres=None, noise=None):
+def settings_from(grid, preparation, windows, fibres=None, noise=None, residuals=None):
     """Settings of the preparation from their parts of the configuration, and tables of what these may need.
 
     Parameters
@@ -335,12 +350,16 @@ def settings_from(grid, preparation, windows, fibres=None, noise=None):
         Table of the fibres' resolution.
     noise : path, optional
         File of a `noise_table`.
+    residuals : path, optional
+        File of a `residual_noise.model_table`, for missing errors "residuals".
 
     Returns
     -------
     Settings
     """
-    wavelength = common_grid(**grid)
+    wavelength, missing = common_grid(**grid), preparation.get("missing_errors")
+    if missing == "residuals" and residuals:
+        missing = read_model(residuals, wavelength)
     return Settings(
         wavelength,
         kernel_from(wavelength, preparation["normalisation"], noise),
@@ -351,7 +370,7 @@ def settings_from(grid, preparation, windows, fibres=None, noise=None):
         preparation["min_good_fraction"],
         preparation["interpolation"],
         read_resolution(preparation["resolution"]["common"], fibres) if preparation["resolution"] else None,
-        preparation.get("assumed_snr"),
+        missing,
         preparation.get("snr_band", G_BAND),
     )
 
@@ -377,8 +396,7 @@ def read_noise(path, wavelength):
         If it is of another grid.
     """
     table = read_table(path)
-    if len(table) != len(wavelength) or not np.allclose(table["wavelength"], wavelength, rtol=1e-9, atol=0):
-        raise ValueError(f"{path}: of another grid of wavelengths; delete it and rerun to make it anew")
+    require_grid(table["wavelength"], wavelength, path)
     return np.asarray(table["ivar"], dtype=float)
 
 

@@ -21,7 +21,8 @@ def main(snakemake):
         (name, f"not fetched: {reason}")
         for name, reason in zip(fetched["spectrum_id"][~here], fetched["reason"][~here], strict=True)
     ]
-    settings = settings_from(params.grid, params.preparation, inputs.windows, inputs.fibres, inputs.noise)
+    tables = inputs.windows, inputs.fibres, inputs.noise, inputs.residuals
+    settings = settings_from(params.grid, params.preparation, *tables)
     ids, names = (np.asarray(fetched[name][here]).tolist() for name in ("spectrum_id", "path"))
     prefix = prefix_of(inputs.fetched)
     paths = [str(located(name, prefix)) for name in names]
