@@ -19,8 +19,6 @@ from labeltransfer.models.files import save_model
 from labeltransfer.spectra.grid import common_grid
 from labeltransfer.spectra.prepare import prepare, read_noise, settings_from
 from labeltransfer.spectra.store import read_stores, write_store
-from labeltransfer.surveys.libraries import read_miles
-from labeltransfer.surveys.registry import SURVEYS
 from labeltransfer.validation.assembly import Judgement, Stars, catalogue_blocks
 from labeltransfer.validation.calibration import Calibration
 from tests.unit.validation import two_libraries
@@ -200,7 +198,7 @@ def test_preparation_gives_each_spectrum_a_row_or_a_reason(script, tmp_path, roo
             "noise": [],
             "residuals": [],
         }
-        prepare = step(inputs, outputs, grid=GRID, preparation=PREPARATION, code={})
+        prepare = step(inputs, outputs, survey="lamost-dr2", grid=GRID, preparation=PREPARATION, code={})
         main(prepare)
         spectra = read_stores([tmp_path / "store.h5"])
         assert len(spectra.stars["id"]) == n_good
@@ -221,7 +219,7 @@ def test_typical_noise_is_of_the_spectra_that_can_be_read_and_weights_them(scrip
     fetched["status"], fetched["reason"] = [*["ok"] * 4, "failed"], [*[""] * 4, "gone"]
     write_table(fetched, tmp_path / "fetched.fits")
     preparation = PREPARATION | {"normalisation": PREPARATION["normalisation"] | {"errors": "typical"}}
-    how = {"grid": GRID, "preparation": preparation, "code": {}}
+    how = {"survey": "lamost-dr2", "grid": GRID, "preparation": preparation, "code": {}}
     inputs = {"fetched": [tmp_path / "fetched.fits"], "windows": [], "fibres": []}
     outputs = {"noise": tmp_path / "noise.fits"}
     script("spectra/typical_noise").main(step(inputs, outputs, most=10, seed=1, **how))
@@ -248,9 +246,7 @@ def test_typical_noise_is_of_the_spectra_that_can_be_read_and_weights_them(scrip
         read_noise(tmp_path / "noise.fits", common_grid(**GRID)[1:])
 
 
-def test_errors_of_spectra_without_any_follow_from_what_components_leave(script, tmp_path, rng, monkeypatch):
-    survey = SURVEYS["lamost"]._replace(read_spectrum=read_miles)
-    monkeypatch.setitem(SURVEYS, "lamost", survey)
+def test_errors_of_spectra_without_any_follow_from_what_components_leave(script, tmp_path, rng):
     noise, names = np.array([0.004, 0.02] * 20), [f"{i:04d}" for i in range(40)]
     for name, one in zip(names, noise, strict=True):
         hdu = fits.PrimaryHDU(1 + one * rng.standard_normal(900))
@@ -260,7 +256,7 @@ def test_errors_of_spectra_without_any_follow_from_what_components_leave(script,
     fetched["status"], fetched["reason"] = "ok", ""
     write_table(fetched, tmp_path / "fetched.fits")
     preparation = PREPARATION | {"missing_errors": "residuals", "residual_components": 2}
-    how = {"grid": GRID, "preparation": preparation, "code": {}}
+    how = {"survey": "miles-9.1", "grid": GRID, "preparation": preparation, "code": {}}
     inputs = {"fetched": [tmp_path / "fetched.fits"], "windows": [], "fibres": [], "noise": []}
     outputs = {"model": tmp_path / "model.fits"}
     script("spectra/residual_noise").main(step(inputs, outputs, most=30, seed=1, **how))
@@ -361,6 +357,7 @@ def measured_inputs(root, cannon, tmp_path):
         "catalog": catalog,
         "reference": Table({"teff": [4500.0, 4700.0]}),
         "matches": Table({"reference_row": [0, 1], "separation": [0.1, 0.3]}),
+        "cross_validation": Table({"trained": [True, True]}),
     }
     for name, table in tables.items():
         write_table(table, folder / f"{name}.fits")
@@ -378,7 +375,7 @@ def test_what_the_paper_printed_is_measured_here(script, measured_inputs, tmp_pa
         catalog.remove_column("teff_bootstrap")
         write_table(catalog, measured_inputs["catalog"])
     outputs = {"table": tmp_path / "published_vs_here.csv"}
-    params = {"labels": {"teff": {}}, "min_snr": 50.0, "source": "mock"}
+    params = {"labels": {"teff": {}}, "min_snr": 50.0, "source": "mock", "paper": "ho2017", "tutorial": False}
     script("validate/published").main(step(measured_inputs, outputs, **params))
     table = pd.read_csv(outputs["table"], keep_default_na=False).set_index(["quantity", "label"])
     # The star of Table 1 that is there, and one that is not.
