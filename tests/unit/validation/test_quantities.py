@@ -8,7 +8,13 @@ import pytest
 from astropy.table import Table
 
 from labeltransfer.validation.published import read_published, wanted_of
-from labeltransfer.validation.quantities import CannonRun, NetworkRun, cannon_quantities, network_quantities
+from labeltransfer.validation.quantities import (
+    CannonRun,
+    NetworkRun,
+    cannon_quantities,
+    ness_quantities,
+    network_quantities,
+)
 
 
 def test_only_what_is_printed_is_measured(root):
@@ -66,3 +72,48 @@ def test_numbers_of_networks_come_from_the_tables_of_the_run(root):
     assert network_quantities(expected.keys(), run, labels) == pytest.approx(expected)
     wanted = wanted_of(read_published(root / "resources" / "published" / "ting2017.csv"))
     assert set(network_quantities(wanted, run, labels)) <= wanted
+
+
+def test_numbers_of_ness_are_of_stars_held_out(root):
+    held_out = Table({"trained": [True, True, True, False], "group": ["M5", "M5", "M67", "M67"]})
+    held_out["logg"] = held_out["teff"] = [1.0, 2.0, 4.0, 9.0]
+    held_out["teff_fold"], held_out["teff_group"] = [1.1, 1.9, 4.0, 99.0], [2.0, 1.0, 4.0, 99.0]
+    held_out["teff_fold_err"], held_out["teff_err"] = [0.1, 0.2, 0.3, 9.0], [0.5, np.nan, 0.7, 9.0]
+    held_out["converged_fold"], held_out["converged_group"] = [True] * 4, [True, True, False, True]
+    run = CannonRun(Table(), Table(), pd.DataFrame(), Table(), np.zeros(0), 1, held_out)
+    wanted = wanted_of(read_published(root / "resources" / "published" / "ness2015.csv"))
+    found = ness_quantities(wanted, run, ["teff"])
+    assert set(found) <= wanted
+    assert found == pytest.approx(
+        {
+            ("reference_stars", ""): 3,
+            ("reference_clusters", ""): 2,
+            ("reference_dwarfs", ""): 1,
+            ("label_lowest", "teff"): 1.0,
+            ("label_highest", "teff"): 4.0,
+            ("scatter", "teff"): np.std([0.1, -0.1, 0.0]),
+            ("scatter_left_out_cluster", "teff"): np.std([1.0, -1.0]),
+            ("formal_error", "teff"): 0.2,
+            ("reference_error", "teff"): 0.6,
+        }
+    )
+
+
+def test_the_tutorials_numbers_are_measured_on_its_own_stars_alone(root):
+    comparison = Table(
+        {"trained": [True] * 3, "converged": [True] * 3, "snr": [200.0] * 3, "snr_g": [200.0] * 3}
+    )
+    comparison["teff_apogee"], comparison["teff_cannon"] = [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]
+    catalogue = Table({"spectrum_id": [b"a"], "reference": [True], "reduced_chi2": [1.0]})
+    held_out = Table(
+        {"trained": [True] * 3, "in_test_20": [True, True, False], "converged_split": [True] * 3}
+    )
+    held_out["teff"], held_out["teff_split"] = [1.0, 2.0, 3.0], [3.0, 2.0, 99.0]
+    matched, ledger = Table({"teff": [1.0, 2.0, 3.0]}), pd.DataFrame({"stage": [""]})
+    run = CannonRun(comparison, catalogue, ledger, matched, np.zeros(3), 1, held_out)
+    wanted = wanted_of(read_published(root / "resources" / "published" / "ho2017.csv"))
+    elsewhere = cannon_quantities(wanted, run, ["teff"], 50.0)
+    assert "tutorial's own stars" in elsewhere["tutorial_scatter", "teff"]
+    found = cannon_quantities(wanted, run._replace(tutorial=True), ["teff"], 50.0)
+    assert (found["tutorial_training_stars", ""], found["tutorial_test_stars", ""]) == (1, 2)
+    assert (found["tutorial_bias", "teff"], found["tutorial_scatter", "teff"]) == (1.0, 1.0)
