@@ -18,6 +18,7 @@ from labeltransfer.surveys.base import ReferenceSurvey, Survey
 from labeltransfer.surveys.label_tables import read_label_table
 
 _OWN = "labeltransfer_"
+_ENTRY_POINTS = {"SURVEY": "labeltransfer.surveys", "REFERENCE_SURVEY": "labeltransfer.reference_surveys"}
 SURVEYS = {
     survey.name: survey
     for survey in (
@@ -69,7 +70,7 @@ def _found(kind, surveys, name):
     key = name.partition("-")[0]
     if key in surveys:
         return surveys[key]
-    for entry in entry_points(group=f"labeltransfer.{kind.lower()}s", name=key):
+    for entry in entry_points(group=_ENTRY_POINTS[kind], name=key):
         return entry.load()
     if importlib.util.find_spec(f"{_OWN}{key}"):
         module = importlib.import_module(f"{_OWN}{key}")
