@@ -21,6 +21,7 @@ from labeltransfer.files.deposit import code_files
 from labeltransfer.files.provenance import read_provenance
 from labeltransfer.files.tables import write_table
 from labeltransfer.settings import FLOORS
+from labeltransfer.sources import datasets
 from labeltransfer.sources import public as public_archive
 from tests.workspaces import with_results_of
 
@@ -170,7 +171,7 @@ def test_ledgers_of_spectra_are_the_same_however_long_it_took(root, tmp_path, mo
         monkeypatch.setattr(
             public_archive, "fetch_spectra", lambda block, *_, came=came, **options: came[[0, 0]]
         )
-        monkeypatch.setattr(public_archive, "read_datasets", lambda path: {})
+        monkeypatch.setattr(datasets, "read_datasets", lambda path: {})
         public = {"folder": "archive", "lamost_mirror": None, "concurrency": 1, "retries": 0, "deadline": 1}
         script.main(
             SimpleNamespace(
