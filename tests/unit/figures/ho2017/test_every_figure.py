@@ -72,7 +72,9 @@ def test_the_mark_lies_on_the_page_and_touches_no_panel(number, lines):
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_an_unknown_archive_kind_is_refused(number, lines):
-    with pytest.raises(ValueError, match="archive_kind must be one of mock, public, local, not 'Mock'"):
+    with pytest.raises(
+        ValueError, match="archive_kind must be one of mock, public, local, registry, not 'Mock'"
+    ):
         draw(number, "Mock", lines)
 
 

@@ -21,8 +21,9 @@ SETTINGS = {
     "source": "mock",
     "seed": 3,
     "study": {
+        "paper": "ho2017",
         "releases": {"reference": "apogee-dr12", "survey": "lamost-dr2"},
-        "labels": dict.fromkeys(LABELS),
+        "labels": {name: {"unit": "K" if name == "teff" else "dex"} for name in LABELS},
         "nuisance": ["a_k"],
         "pipeline": {"teff": "teff", "logg": "logg", "fe_h": "fe_h"},
         "validation": {"min_snr": 70.0},
