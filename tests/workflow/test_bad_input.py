@@ -43,7 +43,7 @@ def here(workspace):
         ),
         ({"chunks": {"survey": 0}}, "chunks.survey: 0 is less than the minimum of 1 (Parts of the survey.)"),
         ({"chunks": "many"}, "chunks: 'many' is not of type 'object'"),
-        ({"source": "server"}, "source: 'server' is not one of ['mock', 'public', 'local']"),
+        ({"source": "server"}, "source: 'server' is not one of ['mock', 'public', 'local', 'registry']"),
         ({"run": ["mine"]}, "run names the study 'mine', but studies has only ho2017, ting2017"),
         ({"studies": {"My-Study": {}}}, "studies.My-Study: 'My-Study' cannot be a name here"),
     ],
