@@ -164,15 +164,21 @@ def job_of(step, folder, chunks):
         f"rejected_{name}": folder / "catalogs" / f"{name}.fits"
         for name in ("survey_catalog", "reference_catalog", "crossmatch", "select")
     }
-    settings, params = study(), {"code": {}, "source": "mock", "study": study(), "seed": 1}
+    settings, params = study(), {"code": {}, "source": "mock", "data": [], "study": study(), "seed": 1}
     if step == "survey_catalog":
-        inputs = {"lamost": folder / "lamost.fits"}
+        inputs = {"catalog": folder / "lamost.fits"}
         outputs = {"survey": f["survey"], "rejected": f["rejected_survey_catalog"]}
-        params |= {"folder": "", "missing": [], "listing": ""}
+        params |= {"release": "lamost-dr2", "folder": "", "missing": [], "listing": ""}
     elif step == "reference_catalog":
-        inputs = {"apogee": folder / "apogee.fits"}
+        inputs = {"labels": folder / "apogee.fits"}
         outputs = {"reference": f["reference"], "rejected": f["rejected_reference_catalog"]}
-        params |= {"local": {}, "missing": [], "labels": settings["labels"], "radius": 3.0}
+        params |= {
+            "release": "apogee-dr12",
+            "local": {},
+            "missing": [],
+            "labels": settings["labels"],
+            "radius": 3.0,
+        }
     elif step == "crossmatch":
         inputs = {name: f[name] for name in ("survey", "reference")}
         outputs = {"matches": f["matches"], "stars": f["stars"], "rejected": f["rejected_crossmatch"]}
@@ -182,6 +188,7 @@ def job_of(step, folder, chunks):
         outputs = {name: f[name] for name in ("reference_set", "survey_set", "distance")}
         outputs["rejected"] = f["rejected_select"]
         params |= {name: settings[name] for name in ("labels", "pipeline", "cuts", "distance", "hold_out")}
+        params["groups"] = None
     elif step == "fetch_spectra":
         inputs = {"stars": f["survey_set"], "survey": f["survey"], "datasets": "-"}
         outputs = {"ledger": folder / "archive" / "survey.fits"}

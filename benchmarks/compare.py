@@ -409,9 +409,9 @@ def prepare_rule(bench, n, paths):
     report = bench.run(
         "rule",
         script_of_rule="prepare",
-        input={"fetched": fetched, "windows": windows, "fibres": [], "noise": []},
+        input={"fetched": fetched, "windows": windows, "fibres": [], "noise": [], "residuals": []},
         output={"store": str(folder / "store.h5"), "rejected": str(folder / "rejected.fits")},
-        params={"grid": bench.grid, "preparation": preparation, "code": {}},
+        params={"survey": "lamost-dr2", "grid": bench.grid, "preparation": preparation, "code": {}},
         config=bench.config,
         threads=1,
         log=str(folder / "log"),

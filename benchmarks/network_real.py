@@ -76,7 +76,7 @@ def miles(folder, table, assumed_snr):
     files = {path.stem[-5:-1]: path for path in Path(folder).glob("*.fits")}
     stars = stars[[name in files for name in stars["id"]]]
     names, labels = stars["id"].tolist(), np.column_stack([stars[name] for name in NAMES])
-    preparation = {"assumed_snr": assumed_snr, "snr_band": [4000.0, 5500.0]}
+    preparation = {"missing_errors": assumed_snr}
     return names, [files[name] for name in names], labels, default_settings(MILES_GRID, preparation)
 
 

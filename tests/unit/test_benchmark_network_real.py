@@ -118,7 +118,7 @@ def test_the_error_of_a_ratio_is_that_of_independent_gaussian_residuals(benchmar
 
 
 def test_elements_one_by_one_make_nearly_the_step_of_all_metals_and_iron_alone_does_not(benchmark):
-    settings = benchmark.default_settings(benchmark.MILES_GRID, {"assumed_snr": 100.0})
+    settings = benchmark.default_settings(benchmark.MILES_GRID, {"missing_errors": 100.0})
     ivar, pixels = np.ones(len(settings.grid)), slice(None)
     steps = {name: benchmark.theory(settings, ivar, pixels, name) for name in benchmark.METALS}
     for number in range(len(benchmark.REFERENCES)):

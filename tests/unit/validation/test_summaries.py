@@ -47,7 +47,7 @@ def test_cross_validation_is_summed_up_by_scheme_and_brightness(rng):
         table[f"converged_{scheme}"] = np.arange(n) < 3800
     fitted = {"teff": np.full(n, 5.0)}, {"teff": np.full(n, np.hypot(20.0, 15.0))}
     found = cross_validation_summary(table, ["teff"], fitted, 50.0)
-    assert found["scheme"].tolist() == ["k-fold", "k-fold", "80/20", "80/20"]
+    assert found["scheme"].tolist() == ["k-fold", "k-fold", "75/25", "75/25"]
     assert found["snr_above"].tolist() == [0.0, 50.0, 0.0, 50.0]
     assert found["n"].tolist() == [3600, 1800, 800, 400]
     np.testing.assert_allclose(found["bias"], 5.0, atol=4.0)
