@@ -356,6 +356,7 @@ class Study:
             {name: f"{name}.fits" for name in names},
             outputs | {"rejected": "rejected_select.fits"},
             **{key: self.settings[key] for key in keys},
+            groups=None,
             seed=SEED,
             code={},
         )
@@ -390,6 +391,7 @@ class Study:
             inputs,
             outputs,
             source="mock",
+            data=[],
             study=self.settings,
             seed=SEED,
             code={},
